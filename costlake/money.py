@@ -1,0 +1,45 @@
+"""The only place where text becomes money: exact decimals, in Python and as DuckDB expressions.
+
+Bronze keeps amounts as DECIMAL(38,18): 18 decimals hold every amount seen in a real bill but for a few of 19 (koku's
+2018 CUR); 20 integer digits remain. FOCUS and marts hold DECIMAL(38,12); what that cuts off is a named residual of the
+reconciliation. Nothing is rounded to cents before a report.
+
+Run alone: python -c "from costlake.money import parse_money; print(parse_money('5.64902E-05'))"
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+BRONZE_SCALE = 18
+FOCUS_SCALE = 12
+BRONZE_SQL_TYPE = f"DECIMAL(38,{BRONZE_SCALE})"
+FOCUS_SQL_TYPE = f"DECIMAL(38,{FOCUS_SCALE})"
+
+# Plain or scientific notation. DuckDB itself also takes '1_000', which no provider means as a thousand.
+NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+_NUMBER = re.compile(NUMBER_PATTERN)
+
+
+def parse_money(text: str) -> Decimal:
+    """Read one amount exactly. Raises ValueError for anything but a plain or scientific decimal number."""
+    stripped = text.strip()
+    if _NUMBER.fullmatch(stripped) is None:
+        raise ValueError(f"{text!r} is not a decimal number")
+    return Decimal(stripped)
+
+
+def text_to_decimal_sql(column: str) -> str:
+    """DuckDB expression: a trimmed VARCHAR column as DECIMAL(38,18); NULL where it is not a number or too large."""
+    return f"CASE WHEN regexp_full_match({column}, '{NUMBER_PATTERN}') THEN try_cast({column} AS {BRONZE_SQL_TYPE}) END"
+
+
+def double_to_decimal_sql(column: str) -> str:
+    """DuckDB expression: a DOUBLE column as DECIMAL(38,18), by its shortest decimal notation.
+
+    AWS writes costs as DOUBLE into Parquet. The amount meant is the shortest decimal that reads back as that double, so
+    it goes through text: a direct cast multiplies in binary and leaves digits that were never billed
+    (4064.4831315379 becomes …899999993). Zero, the commonest value, is spared the detour. NaN and infinity give NULL.
+    """
+    return f"CASE WHEN {column} = 0 THEN CAST(0 AS {BRONZE_SQL_TYPE}) ELSE try_cast(CAST({column} AS VARCHAR) AS {BRONZE_SQL_TYPE}) END"

@@ -1,0 +1,72 @@
+"""The only reader of the environment: one frozen `Settings`, made at the edge (CLI, DAG, test) and passed down.
+
+Variables start with COSTLAKE_ (COSTLAKE_HOME, COSTLAKE_LAKE, COSTLAKE_CONFIG_DIR, …).
+Run alone: python -c "from costlake.settings import Settings; print(Settings.load())"
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where things lie and how much of the machine may be used.
+
+    Attributes:
+        home: the project folder; every relative default hangs below it.
+        lake: root of the lake (landing, bronze, ops, focus, marts, insights, serving).
+        config_dir: the folder that FinOps people edit (accounts.yml, …).
+        dbt_dir: the dbt project.
+        threads: DuckDB and dbt threads.
+        memory_limit: DuckDB's memory limit, in its own notation; it spills to disk beyond.
+        shrink_tolerance_percent: a redelivery with fewer rows or less gross cost than this below the active one is refused.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="COSTLAKE_", frozen=True, extra="ignore")
+
+    home: Path = PROJECT_ROOT
+    lake: Path = Path()
+    config_dir: Path = Path()
+    dbt_dir: Path = PROJECT_ROOT / "dbt"
+    threads: int = Field(default=2, ge=1)
+    memory_limit: str = "2GB"
+    shrink_tolerance_percent: int = Field(default=10, ge=0, le=100)
+    cosmos: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, values: dict[str, object]) -> dict[str, object]:
+        home = Path(str(values.get("home") or PROJECT_ROOT)).resolve()
+        lake = Path(str(values.get("lake") or home / "lake"))
+        config_dir = Path(str(values.get("config_dir") or home / "config"))
+        return {**values, "home": home, "lake": lake.resolve(), "config_dir": config_dir.resolve()}
+
+    @classmethod
+    def load(cls, **overrides: object) -> Settings:
+        """Read the environment; keyword arguments win over it."""
+        return cls(**overrides)  # type: ignore[arg-type]
+
+    @property
+    def landing(self) -> Path:
+        """Untouched provider bytes, by sha256, and the manifests of the deliveries."""
+        return self.lake / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """dbt's working DuckDB file; nobody but dbt and publish opens it."""
+        return self.lake / "warehouse.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        """The DuckDB file for BI tools, replaced whole by publish."""
+        return self.lake / "serving" / "costlake.duckdb"
+
+    @property
+    def reports(self) -> Path:
+        """Finance reports and the quality page."""
+        return self.lake / "reports"

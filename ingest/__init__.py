@@ -1,0 +1,1 @@
+"""Provider files → landing → bronze. Knows providers; knows no orchestrator."""

@@ -1,0 +1,44 @@
+{# The columns of focus.cost_and_usage in their order: the 65 of FOCUS 1.4, then ours (x_), both alphabetical. #}
+{% macro focus_columns() %}
+    {%- set columns = {} -%}
+    {%- set text = [
+        'AllocatedMethodDetails', 'AllocatedMethodId', 'AllocatedResourceId', 'AllocatedResourceName', 'AllocatedTags',
+        'AvailabilityZone', 'BillingAccountId', 'BillingAccountName', 'BillingAccountType', 'BillingCurrency',
+        'CapacityReservationId', 'CapacityReservationStatus', 'ChargeCategory', 'ChargeClass', 'ChargeDescription',
+        'ChargeFrequency', 'CommitmentDiscountCategory', 'CommitmentDiscountId', 'CommitmentDiscountName',
+        'CommitmentDiscountStatus', 'CommitmentDiscountType', 'CommitmentDiscountUnit',
+        'CommitmentProgramEligibilityDetails', 'ConsumedUnit', 'ContractApplied', 'HostProviderName',
+        'InvoiceDetailId', 'InvoiceId', 'InvoiceIssuerName', 'PricingCategory', 'PricingCurrency', 'PricingUnit',
+        'RegionId', 'RegionName', 'ResourceId', 'ResourceName', 'ResourceType', 'ServiceCategory', 'ServiceName',
+        'ServiceProviderName', 'ServiceSubcategory', 'SkuId', 'SkuMeter', 'SkuPriceDetails', 'SkuPriceId',
+        'SubAccountId', 'SubAccountName', 'SubAccountType', 'Tags'
+    ] -%}
+    {%- set money = [
+        'BilledCost', 'CommitmentDiscountQuantity', 'ConsumedQuantity', 'ContractedCost', 'ContractedUnitPrice',
+        'EffectiveCost', 'ListCost', 'ListUnitPrice', 'PricingCurrencyContractedUnitPrice',
+        'PricingCurrencyEffectiveCost', 'PricingCurrencyListUnitPrice', 'PricingQuantity'
+    ] -%}
+    {%- set instants = ['BillingPeriodEnd', 'BillingPeriodStart', 'ChargePeriodEnd', 'ChargePeriodStart'] -%}
+    {%- set custom = [
+        'x_BillingPeriod', 'x_DeliveryId', 'x_InvoicingEntity', 'x_LineItemType', 'x_ModelId', 'x_ModelReason',
+        'x_ObjectKey', 'x_Operation', 'x_Owner', 'x_OwnerReason', 'x_ProjectId', 'x_QuantitySource', 'x_RowNumber',
+        'x_ServiceTier', 'x_SourceId', 'x_TokenClass', 'x_UsageType'
+    ] -%}
+    {%- for name in (text + money + instants) | sort -%}
+        {%- do columns.update({name: 'decimal(38, 12)' if name in money else ('timestamptz' if name in instants else 'varchar')}) -%}
+    {%- endfor -%}
+    {%- for name in custom -%}
+        {%- do columns.update({name: 'bigint' if name == 'x_RowNumber' else 'varchar'}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+{# SELECT of the whole contract, cast and in order, from a relation that carries the columns by their FOCUS names.
+   `absent`: the columns that the provider does not give; they become typed NULLs. A name in neither fails to bind. #}
+{% macro focus_select(relation, absent=[]) %}
+    select
+    {%- for name, type in focus_columns().items() %}
+        cast({{ 'null' if name in absent else name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    from {{ relation }}
+{% endmacro %}

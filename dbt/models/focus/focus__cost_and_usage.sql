@@ -1,0 +1,17 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='slices',
+        alias='cost_and_usage',
+        on_schema_change='fail',
+    )
+}}
+-- With no slice named a run that is not a full refresh replaces every slice.
+{% for source in var('focus_sources') %}
+select {{ focus_columns() | join(', ') }}
+from {{ ref('stg_' ~ source ~ '__focus') }}
+{%- if is_incremental() %}
+where {{ in_changed_slices() }}
+{%- endif %}
+{{ 'union all by name' if not loop.last }}
+{%- endfor %}

@@ -53,6 +53,14 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A commit marker that was seen; `resolve` reads it and may refuse it without stopping its neighbours."""
+
+    key: str
+    resolve: Callable[[], Delivery]
+
+
+@dataclass(frozen=True)
 class LandedObject:
     """A data file as it lies in landing (or, while it is judged, in the incoming area)."""
 
@@ -105,7 +113,7 @@ class Source:
         feeds: `focus` when its rows carry the bill, `tokens` when they carry usage only.
         formats: what can be read, for README.
         documentation: the provider's document that the reader follows.
-        find: deliveries below an export's location.
+        find: the commit markers below an export's location.
         open: delivery → DuckDB relation.
         recognises: whether a lone file is of this kind.
         measures: name → SQL expression over one bronze row, in the billing currency; `billed` and `effective` for bills.
@@ -119,7 +127,7 @@ class Source:
     feeds: Literal["focus", "tokens"]
     formats: str
     documentation: str
-    find: Callable[[Store, Export], Iterator[Delivery]]
+    find: Callable[[Store, Export], Iterator[Candidate]]
     open: Callable[[LoadContext, Delivery, tuple[LandedObject, ...]], Opened]
     recognises: Callable[[Path], bool]
     measures: Mapping[str, str] = field(default_factory=dict)
@@ -133,6 +141,8 @@ def all_sources() -> Mapping[str, Source]:
 
     found: dict[str, Source] = {}
     for module in pkgutil.iter_modules(ingest.sources.__path__):
+        if module.name.startswith("_"):
+            continue  # a part of a source, not a source
         for source in importlib.import_module(f"ingest.sources.{module.name}").SOURCES:
             if source.name in found:
                 raise ConfigError(

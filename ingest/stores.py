@@ -52,8 +52,12 @@ class Store(Protocol):
         """A small object's bytes (manifests)."""
         ...
 
+    def digest(self, key: str) -> str:
+        """What identifies the object's bytes (here their sha256). Raises MissingPart when it is not there."""
+        ...
+
     def fetch(self, key: str, target: Path) -> str:
-        """Copy an object to a local file; returns the sha256 of what was copied."""
+        """Copy an object to a local file; returns the digest of what was copied."""
         ...
 
 
@@ -96,6 +100,12 @@ class LocalStore:
     def read(self, key: str) -> bytes:
         """See Store.read."""
         return self._path(key).read_bytes()
+
+    def digest(self, key: str) -> str:
+        """See Store.digest."""
+        self.stat(key)
+        with self._path(key).open("rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest()
 
     def fetch(self, key: str, target: Path) -> str:
         """See Store.fetch."""

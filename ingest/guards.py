@@ -1,0 +1,133 @@
+"""What is judged before anything of a delivery is written: refuse, with both numbers and the next step.
+
+Data flow: incoming files, parsed totals, the ledger's totals of the active delivery → nothing, or a DeliveryError.
+Sources: provider-formats §0.3 (control totals, shrink alarm), AWS CUR guide (the manifest lists every file).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from costlake.errors import BadValue, EmptyDelivery, ShrunkenDelivery, TruncatedFile, UnlistedPart, UnreadableFile, WrongPeriod
+from costlake.runs import ControlTotal
+from ingest.stores import StoredObject
+
+_CHUNK_BYTES = 1 << 20
+_PARQUET_MAGIC = b"PAR1"
+_AGAIN = "wait for the next delivery, or ask the provider to deliver the period again"
+
+
+def check_container(path: Path, key: str) -> None:
+    """The file is whole as its format says: gzip to its checksum, Parquet with both magic numbers, not empty.
+
+    DuckDB reads a gzip stream that stops early as if it had ended there: a silent loss of rows, hence this check.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise EmptyDelivery("the file has 0 bytes", where=key, expected="a file with a header", next_step=_AGAIN)
+    if path.name.endswith(".gz"):
+        _check_gzip(path, key)
+    elif ".parquet" in path.name:
+        _check_parquet(path, key, size)
+
+
+def check_no_unlisted(listed: Iterable[str], found: Iterable[StoredObject], manifest_key: str, suffixes: tuple[str, ...]) -> None:
+    """No data file lies beside the listed ones that the manifest does not name: half of a delivery, or a stale copy."""
+    known = set(listed)
+    stray = sorted(stored.key for stored in found if stored.key.endswith(suffixes) and stored.key not in known)
+    if stray:
+        raise UnlistedPart(
+            f"{len(stray)} data file(s) lie beside the delivery that the manifest does not name",
+            where=stray[0],
+            expected=f"exactly the {len(known)} file(s) listed in {manifest_key}",
+            next_step="if the file belongs to an older delivery delete it, otherwise wait until the manifest lists it",
+        )
+
+
+def check_not_empty(totals: list[ControlTotal], key: str) -> None:
+    """There is at least one row. A month without any charge is delivered as no file, never as an empty one."""
+    if sum(total.row_count for total in totals) == 0:
+        raise EmptyDelivery("the delivery has no rows", where=key, expected="at least one row", next_step=_AGAIN)
+
+
+def check_period(totals: list[ControlTotal], announced: str | None, key: str) -> None:
+    """All rows are of the billing period that the manifest announces."""
+    strangers = sorted({total.billing_period for total in totals} - {announced}) if announced else []
+    if strangers:
+        raise WrongPeriod(
+            f"rows of billing period {', '.join(strangers)}",
+            where=key,
+            expected=f"rows of {announced} only, the period that the manifest announces",
+            next_step="ask the provider for a correct delivery; loading it would count these rows in two months",
+        )
+
+
+def check_not_shrunken(
+    new: list[ControlTotal], active: Mapping[tuple[str, str | None], ControlTotal], tolerance_percent: int, key: str, delivery_id: str
+) -> None:
+    """A redelivery is not much smaller than the active delivery of the same slice, in rows or in gross cost.
+
+    Gross cost is the sum of the positive cells: credits and refunds, which rightly lower a month, do not count.
+    """
+    keep = Decimal(100 - tolerance_percent) / 100
+    now = {(total.slice, total.currency): total for total in new}
+    for (slice_, currency), before in sorted(active.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+        after = now.get((slice_, currency))
+        if after is None:
+            if slice_ in {total.slice for total in new}:
+                _refuse_shrunken(f"{before.row_count} rows in {currency} have vanished", slice_, before, 0, keep, key, delivery_id)
+            continue
+        if after.row_count < before.row_count * keep:
+            _refuse_shrunken("the delivery has far fewer rows", slice_, before.row_count, after.row_count, keep, key, delivery_id)
+        if before.gross_total and after.gross_total is not None and after.gross_total < before.gross_total * keep:
+            _refuse_shrunken("the delivery has far less cost", slice_, before.gross_total, after.gross_total, keep, key, delivery_id)
+
+
+def bad_value(key: str, row_number: int, column: str, value: object, count: int, expected: str) -> BadValue:
+    """The error for cells that do not parse, naming the first of them."""
+    return BadValue(
+        f"{count} cell(s) of column {column} do not parse; the first is {value!r}",
+        where=f"{key}, row {row_number}, column {column}",
+        expected=expected,
+        next_step="ask the provider to deliver the period again; nothing of it was loaded",
+    )
+
+
+def _refuse_shrunken(
+    what: str, slice_: str, before: object, after: object, keep: Decimal, key: str, delivery_id: str
+) -> None:
+    before_text = before.row_count if isinstance(before, ControlTotal) else before
+    raise ShrunkenDelivery(
+        f"{what}: {after} now, {before_text} in the active delivery",
+        where=f"{key}, slice {slice_}",
+        expected=f"at least {keep * 100:.0f} % of what it replaces",
+        next_step=f"compare with the provider's console; if the smaller one is right: costlake ingest --accept {delivery_id}",
+    )
+
+
+def _check_gzip(path: Path, key: str) -> None:
+    try:
+        with gzip.open(path, "rb") as stream:
+            while stream.read(_CHUNK_BYTES):
+                pass
+    except EOFError as error:
+        raise TruncatedFile(
+            "the gzip stream ends before its end marker", where=key, expected="a whole gzip file", next_step=_AGAIN
+        ) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableFile(f"not a valid gzip file ({error})", where=key, expected="a gzip file", next_step=_AGAIN) from error
+
+
+def _check_parquet(path: Path, key: str, size: int) -> None:
+    with path.open("rb") as stream:
+        head = stream.read(4)
+        stream.seek(max(0, size - 4))
+        tail = stream.read(4)
+    if head != _PARQUET_MAGIC:
+        raise UnreadableFile("not a Parquet file", where=key, expected="PAR1 at the start", next_step=_AGAIN)
+    if tail != _PARQUET_MAGIC or size < 12:
+        raise TruncatedFile("the Parquet file has no footer", where=key, expected="PAR1 at the end", next_step=_AGAIN)

@@ -1,0 +1,96 @@
+"""Untouched bytes under their sha256, and what each delivery consisted of.
+
+Data flow: store → lake/.incoming/<n>/ (judged there) → lake/landing/objects/<ab>/<sha256><ending>, and
+lake/landing/deliveries/<export>/<delivery id>.json.
+
+Files are judged before they enter landing; a refused delivery leaves nothing but its line in the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from costlake.errors import StoreUnavailable
+from costlake.settings import Settings
+from ingest.guards import check_container
+from ingest.source import Delivery, LandedObject
+from ingest.stores import Store
+
+_ENDINGS = (".csv.gz", ".parquet", ".ndjson.gz", ".json.gz")
+
+
+def delivery_id(delivery: Delivery, etags: tuple[str, ...]) -> str:
+    """Identity of a delivery by what it holds: export, object names and their bytes. The same files, the same id."""
+    objects = [(stored.key, etag) for stored, etag in zip(delivery.objects, etags, strict=True)]
+    content = [delivery.export.id, delivery.export.source, objects]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
+
+
+@contextmanager
+def incoming(
+    settings: Settings, store: Store, delivery: Delivery, etags: tuple[str, ...]
+) -> Iterator[tuple[LandedObject, ...]]:
+    """Copy a delivery's files into a private folder, check that each is whole, and remove the folder afterwards.
+
+    Yields the files in the manifest's order. Raises TruncatedFile, UnreadableFile, EmptyDelivery or MissingPart, and
+    StoreUnavailable (retryable) when a file is replaced between the look at it and the copy.
+    """
+    area = settings.lake / ".incoming"
+    area.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=area))
+    try:
+        pairs = zip(delivery.objects, etags, strict=True)
+        yield tuple(_fetch(store, stored.key, etag, folder / f"{number:05d}") for number, (stored, etag) in enumerate(pairs))
+    finally:
+        shutil.rmtree(folder)
+
+
+def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple[LandedObject, ...]) -> None:
+    """Move judged files into landing and write the delivery's record; files that are there already are left alone."""
+    for landed in objects:
+        target = settings.landing / "objects" / landed.etag[:2] / f"{landed.etag}{_ending(landed.key)}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            # A hard link into place is atomic, and the incoming copy stays readable for the load.
+            os.link(landed.path, target)
+            target.chmod(0o444)
+    record = {
+        "delivery_id": identity,
+        "export": delivery.export.id,
+        "source": delivery.export.source,
+        "key": delivery.key,
+        "billing_period": delivery.billing_period,
+        "manifest": delivery.manifest.decode("utf-8", errors="replace"),
+        "objects": [{"key": o.key, "sha256": o.etag, "byte_count": o.byte_count} for o in objects],
+    }
+    folder = settings.landing / "deliveries" / delivery.export.id
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{identity}.json"
+    partial.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+    partial.replace(folder / f"{identity}.json")
+
+
+def _fetch(store: Store, key: str, expected_etag: str, folder: Path) -> LandedObject:
+    folder.mkdir()
+    path = folder / Path(key).name
+    etag = store.fetch(key, path)
+    if etag != expected_etag:
+        raise StoreUnavailable(
+            "the file was replaced while it was read",
+            where=key,
+            expected=f"sha256 {expected_etag}",
+            next_step="run the ingest again: the provider was writing a new delivery",
+        )
+    check_container(path, key)
+    return LandedObject(key, etag, path, path.stat().st_size)
+
+
+def _ending(key: str) -> str:
+    return next((ending for ending in _ENDINGS if key.endswith(ending)), Path(key).suffix)

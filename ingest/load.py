@@ -1,0 +1,267 @@
+"""Landing → bronze: judge a delivery, then replace exactly its slices in one Delta commit.
+
+Data flow: config/accounts.yml → Source.find → guards → landing → bronze.<source> → ops.deliveries.
+
+A second run changes nothing: a delivery is known by its content, and one that is active already is left alone. Order of
+writing: landing, bronze (one commit), ledger. A crash in between is mended by the next run: it loads the same rows into
+the same slices again.
+Run alone: costlake ingest aws-main
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from costlake.config import Export, load_accounts, load_known_models
+from costlake.delta import Lake, open_duckdb
+from costlake.errors import ConfigError, CostlakeError, ManifestError
+from costlake.periods import Clock
+from costlake.runs import DeliveryEvent, delivery_events, record_deliveries
+from costlake.settings import Settings
+from ingest import guards, landing
+from ingest.bronze import Judged, judge, write_bronze
+from ingest.ledger import DeliveryState
+from ingest.source import Candidate, Delivery, LoadContext, Source, all_sources, source_named
+from ingest.stores import Store, store_for
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class IngestResult:
+    """What became of an export's deliveries.
+
+    Attributes:
+        export_id: which export.
+        loaded: delivery ids written to bronze now.
+        unchanged: number of deliveries that were there already.
+        refused: one error per refused delivery; nothing of those was written.
+        row_count: rows loaded now.
+    """
+
+    export_id: str
+    loaded: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    refused: list[CostlakeError] = field(default_factory=list)
+    row_count: int = 0
+
+    def raise_if_refused(self) -> None:
+        """Raise the first refusal, with the others as notes."""
+        if self.refused:
+            first, *others = self.refused
+            for other in others:
+                first.add_note(f"also refused: {other.what} ({other.where})")
+            raise first
+
+
+def ingest_export(
+    settings: Settings, export_id: str, clock: Clock, *, accept: Sequence[str] = (), progress: Progress = lambda _: None
+) -> IngestResult:
+    """Ingest one configured export; raises its first refusal after all its deliveries were tried."""
+    result = ingest_stream(settings, configured_export(settings, export_id), clock, accept=accept, progress=progress)
+    result.raise_if_refused()
+    return result
+
+
+def ingest_exports(
+    settings: Settings,
+    export_ids: Sequence[str],
+    clock: Clock,
+    *,
+    accept: Sequence[str] = (),
+    progress: Progress = lambda _: None,
+) -> list[IngestResult]:
+    """Ingest several exports (all configured ones for an empty list); a refusal in one does not stop the others."""
+    exports = [configured_export(settings, name) for name in export_ids] or list(configured_exports(settings))
+    return [ingest_stream(settings, export, clock, accept=accept, progress=progress) for export in exports]
+
+
+def ingest_file(
+    settings: Settings,
+    path: Path,
+    clock: Clock,
+    *,
+    source_name: str | None = None,
+    export_id: str | None = None,
+    accept_partial: bool = False,
+    accept: Sequence[str] = (),
+    progress: Progress = lambda _: None,
+) -> IngestResult:
+    """Ingest one data file handed over without a manifest, or a folder laid out as the provider does.
+
+    The export id defaults to the source's name: a second file of the same source and month replaces the first, so name
+    different bills differently.
+    """
+    source = source_named(source_name) if source_name else recognise(path)
+    export = Export(id=export_id or source.name.replace("_", "-"), source=source.name, location=str(path.resolve()))
+    return ingest_stream(settings, export, clock, accept=accept, accept_partial=accept_partial, progress=progress)
+
+
+def ingest_stream(
+    settings: Settings,
+    export: Export,
+    clock: Clock,
+    *,
+    accept: Sequence[str] = (),
+    accept_partial: bool = False,
+    progress: Progress = lambda _: None,
+) -> IngestResult:
+    """Try every delivery of an export; refusals are collected, recorded in the ledger, and never stop the next one."""
+    result = IngestResult(export.id)
+    lake = Lake(settings)
+    try:
+        source = source_named(export.source)
+        store, candidates = _candidates(source, export, accept_partial=accept_partial)
+    except CostlakeError as error:
+        result.refused.append(error)
+        return result
+    state = DeliveryState(delivery_events(lake, export.id))
+    for candidate in candidates:
+        loader = _Loader(settings, lake, source, export, store, state, clock, frozenset(accept))
+        try:
+            loader.load(candidate, result)
+            progress(f"{export.id}: {candidate.key}")
+        except CostlakeError as error:
+            result.refused.append(error)
+            loader.record_refusal(candidate, error)
+            progress(f"{export.id}: REFUSED {candidate.key}: {error.what}")
+    return result
+
+
+def configured_exports(settings: Settings) -> Iterator[Export]:
+    """The exports of config/accounts.yml; ConfigError when there are none."""
+    path = settings.config_dir / "accounts.yml"
+    exports = load_accounts(path).exports
+    if not exports:
+        raise ConfigError(
+            "no export is configured",
+            where=f"{path.parent.name}/{path.name}",
+            expected="at least one entry under exports",
+            next_step="copy an entry of config/accounts.example.yml, or run `costlake run` for the demo estate",
+        )
+    yield from exports
+
+
+def configured_export(settings: Settings, export_id: str) -> Export:
+    """The configured export of that id; ConfigError names those that exist."""
+    exports = {export.id: export for export in configured_exports(settings)}
+    if export_id not in exports:
+        raise ConfigError(
+            f"there is no export {export_id!r}",
+            where="config/accounts.yml",
+            expected=f"one of {', '.join(exports)}",
+            next_step="correct the id, or add the export",
+        )
+    return exports[export_id]
+
+
+def recognise(path: Path) -> Source:
+    """The source that a lone file or an export's folder belongs to, by its content."""
+    if not path.exists():
+        raise ConfigError("no such file", where=str(path), expected="a data file or an export's folder", next_step="check the path")
+    sources = list(all_sources().values())
+    if path.is_file():
+        matching = [source for source in sources if source.recognises(path)]
+    else:
+        matching = [s for s in sources if next(_found(s, path), None) is not None]
+    if len(matching) != 1:
+        raise ConfigError(
+            f"the file is of no known source" if not matching else f"the file could be {', '.join(s.name for s in matching)}",
+            where=path.name,
+            expected=f"a file of one of {', '.join(s.name for s in sources)}",
+            next_step="name its source with --source",
+        )
+    return matching[0]
+
+
+def _found(source: Source, folder: Path) -> Iterator[Candidate]:
+    export = Export(id="probe", source=source.name, location=str(folder))
+    return source.find(store_for(str(folder)), export)
+
+
+def _candidates(source: Source, export: Export, *, accept_partial: bool) -> tuple[Store, list[Candidate]]:
+    path = Path(export.location)
+    if path.is_file():
+        store = store_for(str(path.parent))
+        lone = Delivery(export, path.name, (store.stat(path.name),), partial=accept_partial)
+        return store, [Candidate(path.name, lambda: lone)]
+    store = store_for(export.location)
+    candidates = list(source.find(store, export))
+    if not candidates:
+        raise ManifestError(
+            "no delivery was found",
+            where=f"export {export.id}, location {export.location}",
+            expected=f"the folder into which {source.title} is written, with its commit markers",
+            next_step="check the location in config/accounts.yml, or hand over single files: costlake ingest FILE",
+        )
+    return store, candidates
+
+
+class _Loader:
+    """One delivery on its way into bronze."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lake: Lake,
+        source: Source,
+        export: Export,
+        store: Store,
+        state: DeliveryState,
+        clock: Clock,
+        accept: frozenset[str],
+    ) -> None:
+        self._settings, self._lake, self._source, self._export = settings, lake, source, export
+        self._store, self._state, self._clock, self._accept = store, state, clock, accept
+        self._identity = ""
+
+    def load(self, candidate: Candidate, result: IngestResult) -> None:
+        """Judge and write one delivery; leaves everything as it was when it is active already."""
+        delivery = candidate.resolve()
+        etags = tuple(self._store.digest(stored.key) for stored in delivery.objects)
+        self._identity = landing.delivery_id(delivery, etags)
+        if self._state.is_done(self._identity, current=delivery.current):
+            result.unchanged += 1
+            return
+        with landing.incoming(self._settings, self._store, delivery, etags) as objects:
+            connection = open_duckdb(self._settings)
+            try:
+                known = load_known_models(self._settings.config_dir / "prices" / "models.yml").models
+                opened = self._source.open(LoadContext(connection, known), delivery, objects)
+                judged = judge(connection, self._source, delivery, self._identity, opened, objects)
+                self._guard(judged, delivery)
+                landing.settle(self._settings, delivery, self._identity, objects)
+                replaced = write_bronze(self._lake, connection, self._source, judged, self._clock)
+            finally:
+                connection.close()
+        record_deliveries(self._lake, self._state.loaded(judged, replaced), self._clock)
+        result.loaded.append(self._identity)
+        result.row_count += sum(total.row_count for total in judged.totals)
+
+    def record_refusal(self, candidate: Candidate, error: CostlakeError) -> None:
+        """Put a refusal into the ledger, once: the same refusal of the same files is not repeated."""
+        event = DeliveryEvent(
+            status="refused",
+            source_id=self._export.id,
+            source=self._source.name,
+            delivery_id=self._identity,
+            delivery_key=candidate.key,
+            error_type=type(error).__name__,
+            error_text=str(error),
+        )
+        if self._state.refuse(event):
+            record_deliveries(self._lake, [event], self._clock)
+
+    def _guard(self, judged: Judged, delivery: Delivery) -> None:
+        guards.check_not_empty(judged.totals, delivery.key)
+        guards.check_period(judged.totals, delivery.billing_period, delivery.key)
+        if self._identity not in self._accept:
+            guards.check_not_shrunken(
+                judged.totals,
+                self._state.active_totals(),
+                self._settings.shrink_tolerance_percent,
+                delivery.key,
+                self._identity,
+            )

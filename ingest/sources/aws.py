@@ -1,0 +1,284 @@
+"""AWS bills: legacy Cost and Usage Reports (CUR) and CUR 2.0 Data Exports, CSV or Parquet.
+
+Data flow: <report>-Manifest.json → the files it lists → bronze.aws_cur (legacy) or bronze.aws_cur2.
+
+Every delivery holds the whole month to date, so a delivery replaces its month. The manifest is written last and names
+the files; nothing else is read. Legacy column names become Athena's snake case (lineItem/UnblendedCost →
+line_item_unblended_cost); product, tag and cost-category columns come and go from month to month and are kept as text.
+Documents: AWS "Cost and Usage Reports user guide" and "Data Exports, CUR 2.0 table dictionary".
+Run alone: costlake ingest path/to/cur.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from costlake.config import Export
+from costlake.errors import ManifestError, MissingPart, UnreadableFile
+from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, bronze_table
+from ingest.guards import check_no_unlisted
+from ingest.readers import Scan, bad_cells, csv_header, scan_file, typed_column
+from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
+from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEXTS, TIMES
+from ingest.stores import Store, StoredObject
+
+_DATA_SUFFIXES = (".parquet", ".csv.gz", ".csv", ".zip")
+_REQUIRED = frozenset(
+    {
+        "bill_billing_period_start_date",
+        "bill_payer_account_id",
+        "line_item_line_item_type",
+        "line_item_unblended_cost",
+        "line_item_currency_code",
+        "line_item_usage_start_date",
+    }
+)
+_PERIOD_FOLDER = re.compile(r"(\d{4})(\d{2})01-\d{8}")
+_EXPORT_PERIOD = re.compile(r"billing_period=(\d{4}-\d{2})", re.IGNORECASE)
+
+_FIELDS = [
+    *(pa.field(name, TEXT) for name in sorted(TEXTS)),
+    *(pa.field(name, TIMESTAMP) for name in sorted(TIMES)),
+    *(pa.field(name, BRONZE_MONEY) for name in sorted(AMOUNTS)),
+]
+_LEGACY = bronze_table("aws_cur", [*_FIELDS, *(pa.field(name, TEXT) for name in sorted(LEGACY_PRODUCT_TEXTS))])
+_CUR2 = bronze_table("aws_cur2", [*_FIELDS, *(pa.field(name, TEXT_MAP) for name in sorted(MAPS))])
+
+# FOCUS 1.4 CAU-EffectiveCost: what a covering purchase paid is spread over what it covers and what it left unused.
+_EFFECTIVE = """CASE
+ WHEN line_item_line_item_type = 'SavingsPlanCoveredUsage'
+   THEN coalesce(savings_plan_net_savings_plan_effective_cost, savings_plan_savings_plan_effective_cost, 0)
+ WHEN line_item_line_item_type IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee') THEN 0
+ WHEN line_item_line_item_type = 'SavingsPlanRecurringFee'
+   THEN coalesce(savings_plan_total_commitment_to_date - savings_plan_used_commitment, 0)
+ WHEN line_item_line_item_type = 'DiscountedUsage' THEN coalesce(reservation_net_effective_cost, reservation_effective_cost, 0)
+ WHEN line_item_line_item_type = 'RIFee'
+   THEN coalesce(reservation_net_unused_amortized_upfront_fee_for_billing_period,
+                 reservation_unused_amortized_upfront_fee_for_billing_period, 0)
+      + coalesce(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0)
+ WHEN line_item_line_item_type = 'Fee' AND reservation_reservation_a_r_n IS NOT NULL THEN 0
+ ELSE line_item_unblended_cost END"""
+
+
+def find_legacy(store: Store, export: Export) -> Iterator[Candidate]:
+    """The manifest of each `yyyymmdd-yyyymmdd` folder: AWS overwrites it to point to the newest assembly."""
+    for folder in store.folders(""):
+        match = _PERIOD_FOLDER.fullmatch(folder)
+        if match:
+            yield from _manifests(store, export, folder, f"{match[1]}-{match[2]}")
+
+
+def find_exports(store: Store, export: Export) -> Iterator[Candidate]:
+    """The manifest of each `metadata/BILLING_PERIOD=…` folder: the mutable pointer to the newest execution."""
+    for folder in store.folders("metadata"):
+        match = _EXPORT_PERIOD.fullmatch(folder.rsplit("/", 1)[-1])
+        if match:
+            yield from _manifests(store, export, folder, match[1])
+
+
+def _manifests(store: Store, export: Export, folder: str, period: str) -> Iterator[Candidate]:
+    for stored in store.list(folder):
+        if stored.key.endswith("-Manifest.json"):
+            yield Candidate(stored.key, partial(_resolve, store, export, stored.key, period))
+
+
+def _resolve(store: Store, export: Export, manifest_key: str, period: str) -> Delivery:
+    manifest = store.read(manifest_key)
+    try:
+        content = json.loads(manifest)
+        uris = content["reportKeys"] if "reportKeys" in content else content["dataFiles"]
+        if not uris or not all(isinstance(uri, str) for uri in uris):
+            raise KeyError("dataFiles")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(
+            "the manifest is not JSON or lists no files",
+            where=manifest_key,
+            expected="a JSON object with reportKeys (legacy) or dataFiles (CUR 2.0)",
+            next_step="wait until AWS has finished writing it, then ingest again",
+        ) from error
+    objects = tuple(_locate(store, uri, manifest_key) for uri in uris)
+    keys = [stored.key for stored in objects]
+    for folder in sorted({key.rpartition("/")[0] for key in keys}):
+        check_no_unlisted(keys, store.list(folder), manifest_key, _DATA_SUFFIXES)
+    return Delivery(export, manifest_key, objects, manifest, period)
+
+
+def _locate(store: Store, uri: str, manifest_key: str) -> StoredObject:
+    """A listed file below the export's location, wherever the bucket was copied to: the longest part of its key there."""
+    parts = uri.removeprefix("s3://").split("/")
+    if ".." in parts:
+        raise ManifestError(
+            "the manifest names a path that climbs out of its folder",
+            where=f"{manifest_key}: {uri}",
+            expected="object keys without ..",
+            next_step="treat the delivery as hostile: look at who wrote the manifest",
+        )
+    for start in range(len(parts)):
+        key = "/".join(parts[start:])
+        if key and store.exists(key):
+            return store.stat(key)
+    raise MissingPart(
+        "the manifest names a file that is not there",
+        where=f"{manifest_key}: {uri}",
+        expected="every listed file below the export's location",
+        next_step="wait for the copy to finish, or ask AWS to deliver the period again",
+    )
+
+
+def open_delivery(table: pa.Schema, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
+    """The delivery's rows with bronze's columns and types, part after part."""
+    parts = [_Part(scan_file(context.connection, landed.path, landed.key), landed, table) for landed in objects]
+    extra = sorted({name for part in parts for name in part.extra_names()})
+    checks = [sql for part in parts for sql in part.check_sql()]
+    return Opened(
+        select_sql=" UNION ALL BY NAME ".join(part.select_sql() for part in parts),
+        extra_columns=tuple(pa.field(name, TEXT) for name in extra),
+        bad_values_sql=f"SELECT column_name, sum(bad_count)::BIGINT FROM ({' UNION ALL '.join(checks)}) GROUP BY 1",
+        locate_bad_sql=lambda column: " UNION ALL ".join(
+            sql for part in parts if (sql := part.locate_sql(column)) is not None
+        ),
+    )
+
+
+class _Part:
+    """One file of a delivery: its columns matched with bronze's."""
+
+    def __init__(self, scan: Scan, landed: LandedObject, schema: pa.Schema) -> None:
+        self._scan = scan
+        self._landed = landed
+        self._types = {field.name: field.type for field in schema}
+        self._raw = _normalised(scan.columns, landed.key)
+        missing = sorted(_REQUIRED - set(self._raw))
+        if missing:
+            raise UnreadableFile(
+                f"the file has no column {', '.join(missing)}",
+                where=landed.key,
+                expected="the columns of a Cost and Usage Report",
+                next_step="check that the export is a CUR with its standard columns selected",
+            )
+
+    def extra_names(self) -> list[str]:
+        return [name for name in self._raw if name not in self._types]
+
+    def select_sql(self) -> str:
+        columns = [f'{self._typed(name)} AS "{name}"' for name in self._raw]
+        period = "strftime(" + self._typed("bill_billing_period_start_date") + ", '%Y-%m')"
+        lineage = (
+            f"{period} AS _billing_period, {period} AS _slice, '{_quoted(self._landed.key)}' AS _object_key, "
+            f"'{self._landed.etag}' AS _object_etag, {self._scan.row_number_sql} AS _row_number"
+        )
+        return f"SELECT {', '.join(columns)}, {lineage} FROM {self._scan.from_sql}"
+
+    def check_sql(self) -> list[str]:
+        counts = {name: bad for name in self._raw if (bad := self._bad(name)) is not None}
+        sums = ", ".join(f"count(*) FILTER (WHERE {bad})" for bad in counts.values())
+        names = ", ".join(f"'{name}'" for name in counts)
+        return [f"SELECT unnest([{names}]) AS column_name, unnest([{sums}]) AS bad_count FROM {self._scan.from_sql}"]
+
+    def locate_sql(self, column: str) -> str | None:
+        bad = self._bad(column) if column in self._raw else None
+        if bad is None:
+            return None
+        raw = '"' + self._raw[column].replace('"', '""') + '"'
+        numbered = f"SELECT *, {self._scan.row_number_sql} AS _n FROM {self._scan.from_sql}"
+        return (
+            f"SELECT '{_quoted(self._landed.key)}', _n, CAST({raw} AS VARCHAR) FROM "
+            f"(SELECT * FROM ({numbered}) WHERE {bad} ORDER BY _n LIMIT 1)"
+        )
+
+    def _bad(self, name: str) -> str | None:
+        raw = self._raw[name]
+        return bad_cells(raw, self._scan.columns[raw], self._types.get(name, TEXT), required=name in _REQUIRED)
+
+    def _typed(self, name: str) -> str:
+        raw = self._raw[name]
+        return typed_column(raw, self._scan.columns[raw], self._types.get(name, TEXT))
+
+
+def snake_name(column: str) -> str:
+    """Athena's name of a CUR column: lineItem/UnblendedCost → line_item_unblended_cost (AWS CUR guide, "Column names")."""
+    spaced = re.sub(r"(?<!^)(?=[A-Z])", "_", column.replace("/", "_"))
+    return re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", spaced.lower())).strip("_")
+
+
+def _normalised(columns: dict[str, str], key: str) -> dict[str, str]:
+    """Bronze name → name in the file. Two tags that fall together get a number; other columns must not."""
+    names: dict[str, str] = {}
+    for raw in columns:
+        name = snake_name(raw) if "/" in raw else raw.strip().lower()
+        if name in names and name in TEXTS | TIMES | AMOUNTS:
+            raise UnreadableFile(
+                f"two columns are both {name}",
+                where=f"{key}: header, {raw!r} and {names[name]!r}",
+                expected="every column once",
+                next_step="ask AWS to deliver the period again",
+            )
+        number = 2
+        while name in names:
+            name, number = f"{name.rstrip('0123456789_')}__{number}", number + 1
+        names[name] = raw
+    return names
+
+
+def _column_names(path: Path) -> set[str]:
+    if ".csv" in path.name:
+        raw = csv_header(path)[0]
+    elif ".parquet" in path.name:
+        import pyarrow.parquet as pq
+
+        raw = pq.read_schema(path).names
+    else:
+        return set()
+    return {snake_name(name) if "/" in name else name.lower() for name in raw}
+
+
+def _is_legacy(path: Path) -> bool:
+    names = _column_names(path)
+    return _REQUIRED <= names and "resource_tags" not in names
+
+
+def _is_cur2(path: Path) -> bool:
+    names = _column_names(path)
+    return _REQUIRED <= names and "resource_tags" in names
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+SOURCES = (
+    Source(
+        name="aws_cur",
+        provider="AWS",
+        title="AWS Cost and Usage Report (legacy)",
+        table=_LEGACY,
+        feeds="focus",
+        formats="CSV, CSV.gz, Parquet; several parts; create-new and overwrite",
+        documentation="AWS Cost and Usage Reports user guide",
+        find=find_legacy,
+        open=partial(open_delivery, _LEGACY.schema),
+        recognises=_is_legacy,
+        measures={"billed": "line_item_unblended_cost", "effective": _EFFECTIVE},
+        currency_sql="line_item_currency_code",
+    ),
+    Source(
+        name="aws_cur2",
+        provider="AWS",
+        title="AWS Data Exports, CUR 2.0",
+        table=_CUR2,
+        feeds="focus",
+        formats="Parquet and CSV.gz; map columns; create-new and overwrite",
+        documentation="AWS Data Exports user guide, CUR 2.0 table dictionary",
+        find=find_exports,
+        open=partial(open_delivery, _CUR2.schema),
+        recognises=_is_cur2,
+        measures={"billed": "line_item_unblended_cost", "effective": _EFFECTIVE},
+        currency_sql="line_item_currency_code",
+    ),
+)

@@ -1,0 +1,51 @@
+-- FOCUS usage charges of AI models (a model, or the reason why none is known), one row per FOCUS row, with the tokens
+-- that the charge itself measures. Where the invoice issuer also sends a usage report for the month, the report
+-- counts the tokens and the charge's own count is left out, so that no token is counted twice.
+
+with
+
+charges as (
+
+    select * from {{ ref('focus__cost_and_usage') }}
+
+),
+
+reporting_issuers as (
+
+    select distinct
+        billing_period,
+        provider_name
+    from {{ ref('int_token_usage') }}
+
+),
+
+final as (
+
+    select
+        charges.x_SourceId as source_id,
+        charges.x_BillingPeriod as billing_period,
+        {{ utc_date('charges.ChargePeriodStart') }} as charge_date,
+        charges.ServiceProviderName as provider_name,
+        charges.x_ProjectId as project_id,
+        charges.x_ModelId as model_id,
+        charges.x_TokenClass as token_class,
+        charges.x_ServiceTier as service_tier,
+        charges.BillingCurrency as billing_currency,
+        charges.EffectiveCost as effective_cost,
+        case
+            when reporting_issuers.provider_name is not null or charges.x_TokenClass is null then null
+            when charges.ConsumedUnit = 'Tokens' then cast(charges.ConsumedQuantity as decimal(38, 0))
+            when charges.ConsumedUnit = '1000 Tokens' then cast(charges.ConsumedQuantity * 1000 as decimal(38, 0))
+            when charges.ConsumedUnit = '1000000 Tokens' then cast(charges.ConsumedQuantity * 1000000 as decimal(38, 0))
+        end as consumed_tokens
+    from charges
+    left join reporting_issuers
+        on charges.x_BillingPeriod = reporting_issuers.billing_period
+        and charges.InvoiceIssuerName = reporting_issuers.provider_name
+    where
+        charges.ChargeCategory = 'Usage'
+        and (charges.x_ModelId is not null or charges.x_ModelReason is not null)
+
+)
+
+select * from final

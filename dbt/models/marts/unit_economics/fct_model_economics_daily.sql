@@ -1,0 +1,99 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='mart_periods',
+        on_schema_change='fail',
+    )
+}}
+-- What a model cost a day, per request and per million tokens, and how much of its input the cache served. Cost comes
+-- from FOCUS alone, tokens and requests from the usage reports; both are stacked and summed, so neither can fan out.
+{%- set key = ['billing_period', 'charge_date', 'provider_name', 'project_id', 'model_id'] %}
+{%- set grain = key + ['billing_currency'] %}
+
+with
+
+charges as (
+
+    select * from {{ ref('int_ai_charges') }}
+    {%- if is_incremental() %}
+    where {{ in_changed_periods() }}
+    {%- endif %}
+
+),
+
+used as (
+
+    select * from {{ ref('int_token_usage') }}
+    {%- if is_incremental() %}
+    where {{ in_changed_periods() }}
+    {%- endif %}
+
+),
+
+billed_keys as (
+
+    select
+        {{ key | join(', ') }},
+        count(distinct billing_currency) = 1 as has_one_currency,
+        min(billing_currency) as billing_currency
+    from charges
+    group by {{ key | join(', ') }}
+
+),
+
+stacked as (
+
+    select
+        {{ grain | join(', ') }},
+        effective_cost,
+        cast(null as bigint) as request_count,
+        {% for class in llm_token_classes() -%}
+        case when token_class = '{{ class }}' then consumed_tokens end as {{ class }}_tokens,
+        {% endfor -%}
+        case when token_class like 'input%' then consumed_tokens end as input_tokens_total
+    from charges
+
+    union all by name
+
+    select
+        {% for column in key %}used.{{ column }}, {% endfor %}
+        case when billed_keys.has_one_currency then billed_keys.billing_currency end as billing_currency,
+        cast(null as decimal(38, 12)) as effective_cost,
+        used.request_count,
+        {% for class in llm_token_classes() -%}
+        used.{{ class }}_tokens,
+        {% endfor -%}
+        used.input_tokens_total
+    from used
+    left join billed_keys
+        on {% for column in key %}used.{{ column }} is not distinct from billed_keys.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
+
+),
+
+summed as (
+
+    select
+        {{ grain | join(', ') }},
+        cast(sum(request_count) as bigint) as request_count,
+        {% for class in llm_token_classes() -%}
+        cast(sum({{ class }}_tokens) as decimal(38, 0)) as {{ class }}_tokens,
+        {% endfor -%}
+        cast(sum(input_tokens_total) as decimal(38, 0)) as input_tokens_total,
+        cast(sum(effective_cost) as decimal(38, 12)) as effective_cost
+    from stacked
+    group by {{ grain | join(', ') }}
+
+),
+
+final as (
+
+    select
+        *,
+        {{ exact_quotient('effective_cost', 'request_count') }} as cost_per_request,
+        {{ exact_quotient('effective_cost', 'list_sum([input_tokens_total, output_tokens]) * 0.000001') }} as cost_per_million_tokens,
+        {{ exact_quotient('input_cache_read_tokens', 'input_tokens_total') }} as cache_hit_rate
+    from summed
+
+)
+
+select * from final

@@ -1,0 +1,1 @@
+{{ aws_focus(ref('stg_aws_cur2__lines')) }}

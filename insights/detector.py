@@ -147,14 +147,18 @@ def expect(history: Floats, day: int, start: int = 0) -> Expectation | None:
     since[: max(0, length - (day - start))] = np.nan
     if np.count_nonzero(~np.isnan(since)) < needed:
         return None
-    factors = _weekday_factors(window.reshape(WINDOW_WEEKS, WEEK))
+    weeks = window.reshape(WINDOW_WEEKS, WEEK)
+    # The week in which the level changed has no shape of its own.
+    changed_in = (length - (day - start)) // WEEK if 0 < start and day - start < length else -1
+    shapely = np.delete(weeks, changed_in, axis=0) if changed_in >= 0 else weeks
+    known_factors = _weekday_factors(shapely)
+    factors = np.ones(WEEK) if known_factors is None else known_factors
     shape = np.tile(factors, WINDOW_WEEKS)
     flat = since / shape
     trend = _trend(flat)
     # The day after the window has the weekday of the window's first column.
     level = max(0.0, float(trend[length] * factors[0]))
-    shaped = bool(np.count_nonzero(~np.isnan(window)) >= 2 * WEEK)
-    return Expectation(level, _spread(since, trend[:length] * shape, level), shaped)
+    return Expectation(level, _spread(since, trend[:length] * shape, level), shaped=known_factors is not None)
 
 
 def _spread(days: Floats, fitted: Floats, level: float) -> float:
@@ -169,18 +173,20 @@ def _spread(days: Floats, fitted: Floats, level: float) -> float:
     return float(MAD_TO_SIGMA * flattery * np.nanmedian(np.abs(residuals - np.nanmedian(residuals))))
 
 
-def _weekday_factors(weeks: Floats) -> Floats:
-    """Median of each weekday relative to its week's median, scaled to mean 1; all 1 where weeks are too thin or hold zeros."""
+def _weekday_factors(weeks: Floats) -> Floats | None:
+    """Median of each weekday relative to its week's median, scaled to mean 1; None where fewer than two weeks tell.
+
+    All 1 where a weekday is usually free of charge and so cannot scale anything.
+    """
     import numpy as np
 
-    complete = [week for week in weeks if np.count_nonzero(~np.isnan(week)) >= WEEK - 2 and np.nanmedian(week) > 0]
+    complete = [week for week in weeks if np.count_nonzero(~np.isnan(week)) >= WEEK - 2]
     if len(complete) < 2:
+        return None
+    paid = [week / np.nanmedian(week) for week in complete if np.nanmedian(week) > 0]
+    if len(paid) < 2 or np.isnan(paid).all(axis=0).any():
         return np.ones(WEEK)
-    ratios = np.array([week / np.nanmedian(week) for week in complete])
-    if np.isnan(ratios).all(axis=0).any():
-        return np.ones(WEEK)
-    factors = np.nanmedian(ratios, axis=0)
-    # A weekday that is usually free of charge cannot scale anything.
+    factors = np.nanmedian(np.array(paid), axis=0)
     return factors / factors.mean() if factors.min() > 0.05 else np.ones(WEEK)
 
 

@@ -196,12 +196,12 @@ def _prophet(series: DailySeries, dates: Sequence[date]) -> tuple[list[Day], str
         seasonality_mode="multiplicative",
     )
     model.fit(frame, seed=_SEED)
-    state = np.random.get_state()  # noqa: NPY002  # Prophet samples from numpy's global generator; the caller's state is put back
-    np.random.seed(_SEED)  # noqa: NPY002
+    state = np.random.get_state()  # Prophet samples from numpy's global generator; the caller's state is put back
+    np.random.seed(_SEED)
     try:
         predicted = model.predict(pd.DataFrame({"ds": pd.to_datetime(list(dates))}))
     finally:
-        np.random.set_state(state)  # noqa: NPY002
+        np.random.set_state(state)
     columns = zip(dates, predicted["yhat"], predicted["yhat_lower"], predicted["yhat_upper"], strict=True)
     days = [_ordered(day, _from_float(point), _from_float(low), _from_float(high)) for day, point, low, high in columns]
     seasons = "weekly and yearly" if yearly else "weekly"

@@ -127,7 +127,7 @@ class DailySeries:
         return DailySeries(
             self.provider_name, self.billing_currency, self.start, self.values[:kept],
             self.service_name, self.sub_account_id, self.sub_account_name,
-        )  # fmt: skip
+        )
 
 
 def prepare_signal(con: duckdb.DuckDBPyConnection) -> None:
@@ -226,7 +226,7 @@ def parts_of_day(con: duckdb.DuckDBPyConnection, series: DailySeries, day: date,
         [
             series.provider_name, series.billing_currency, series.service_name, series.sub_account_id,
             day - timedelta(days=compare_days), day, day, day,
-        ],  # fmt: skip
+        ],
     ).fetchall()
     span_days = max(1, min(compare_days, (day - series.start).days))
     return [Part(model, owner, actual, _median_with_zeros(before or [], span_days)) for model, owner, actual, before in rows]

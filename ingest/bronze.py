@@ -68,7 +68,9 @@ def judge(
         if opened.bad_values_sql is not None:
             _refuse_bad_values(connection, source, opened)
         connection.execute(f"CREATE TEMP VIEW delivery AS {opened.select_sql}")
-        totals = _control_totals(connection, source)
+        totals = _control_totals(connection, source) + [
+            ControlTotal(period, slice_, None, 0, None, None) for period, slice_ in opened.empty_slices
+        ]
         columns = tuple((name, kind) for name, kind, *_ in connection.execute("DESCRIBE delivery").fetchall())
     except duckdb.Error as error:
         raise unreadable(delivery.key, error) from error

@@ -92,6 +92,7 @@ class Opened:
             and `_row_number`; the loader adds the rest of the lineage.
         extra_columns: columns beyond the TableSpec that this delivery brings; text only.
         bad_values_sql: counts cells that do not parse, as (column_name, bad_count) rows; None where `open` has checked.
+        empty_slices: (billing period, slice) pairs that the delivery covers and says are empty: their rows go.
         locate_bad_sql: given a column name, finds (object_key, row_number, value) of its first bad cell.
     """
 
@@ -99,6 +100,7 @@ class Opened:
     extra_columns: tuple[pa.Field, ...] = ()
     bad_values_sql: str | None = None
     locate_bad_sql: Callable[[str], str] | None = None
+    empty_slices: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """AWS CUR 2.0 Data Export in create-new mode: bill lines → `<root>/finops/cur2/{data,metadata}/BILLING_PERIOD=YYYY-MM/…`.
 
-Each delivery of a month gets a folder of its own; data files first, then the execution's manifest, then the mutable pointer manifest, as AWS does.
-`root` plays the bucket `costlake-demo`.
+Each delivery of a month gets a folder of its own; data files first, then the execution's manifest, then the mutable
+pointer manifest, as AWS does. `root` plays the bucket `costlake-demo`.
 
 Run alone: python -c "from pathlib import Path; from costlake.periods import BillingPeriod; from ingest.demo.aws import write_month;
 print(write_month(Path('demo/aws'), 7, BillingPeriod.parse('2026-10'), '2026-10', delivery=1))"
@@ -49,10 +49,13 @@ def write_month(root: Path, seed: int, period: BillingPeriod, last_month: str, *
         path = root / key
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.slice(part * size, size), path, compression="snappy", store_schema=False, coerce_timestamps="ms")
-    manifest = json.dumps({
-        "dataFiles": [f"s3://{BUCKET}/{key}" for key in keys],
-        "columns": [{"name": name, "type": kind} for name, kind in COLUMNS],
-    }, indent=1)
+    manifest = json.dumps(
+        {
+            "dataFiles": [f"s3://{BUCKET}/{key}" for key in keys],
+            "columns": [{"name": name, "type": kind} for name, kind in COLUMNS],
+        },
+        indent=1,
+    )
     metadata = root / PREFIX / EXPORT / "metadata" / f"BILLING_PERIOD={period}"
     for path in (metadata / execution / f"{EXPORT}-Manifest.json", metadata / f"{EXPORT}-Manifest.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,8 @@ def execution_folder(seed: int, period: BillingPeriod, delivery: int) -> str:
 
 
 def _table(rows: list[BillLine]) -> pa.Table:
-    arrays = [_column(name, kind, rows) for name, kind in COLUMNS]
+    used = {name for row in rows for name in row.cells}
+    arrays = [_column(name, kind, rows) if name in used else _empty_column(name, kind, len(rows)) for name, kind in COLUMNS]
     return pa.Table.from_arrays(arrays, names=[name for name, _ in COLUMNS])
 
 
@@ -77,5 +81,9 @@ def _column(name: str, kind: str, rows: list[BillLine]) -> pa.Array:
     cells: list[Any] = [row.cells.get(name, empty) for row in rows]
     if kind == "double":
         # AWS stores money as DOUBLE: the double nearest to the exact decimal, so that its shortest text is that decimal again.
-        cells = [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
+        cells = [None if cell is None else float(cell) for cell in cells]
     return pa.array(cells, type=arrow_type(kind))
+
+
+def _empty_column(name: str, kind: str, length: int) -> pa.Array:
+    return pa.array([empty_cell(name, kind)] * length, type=arrow_type(kind))

@@ -11,8 +11,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from costlake.periods import BillingPeriod
 from ingest.demo.aws_catalog import ACCOUNTS, PAYER, SPIKE_ACCOUNT, SPIKE_FACTOR, TRAINING, Line, lines
-from ingest.demo.aws_commitments import Usage, reservation_lines, savings_plan_lines
-from ingest.demo.aws_lines import ZERO, Bill, BillLine, line_item_id, month_line, rate_text, resource_cells, usage_line
+from ingest.demo.aws_lines import REGION, ZERO, Bill, BillLine, Cell, Usage, line_item_id, month_line, rate_text, resource_cells, usage_line
+from ingest.demo.aws_reservations import reservation_for, reservation_lines
+from ingest.demo.aws_savings_plan import savings_plan_lines
 from ingest.demo.shape import days_of, last_day, scaled, spike_date, stream
 
 CENT = Decimal("0.01")
@@ -30,12 +31,12 @@ def bill_lines(seed: int, period: BillingPeriod, last_month: str, *, restated: b
     """Every row of the month's bill; `restated` adds what AWS delivers late: usage of the last days and a credit."""
     bill = Bill(seed, period, last_day(last_month), is_open=period.label == last_month)
     usages = _usages(bill, last_month)
-    plain = [usage for usage in usages if not usage.line.reserved and usage.line.meter.savings_plan_rate is None]
+    plain = [usage for usage in usages if usage.line.meter.savings_plan_rate is None and reservation_for(usage.line, bill) is None]
     rows = [usage_line(usage.static, usage.line.meter, usage.day, usage.amount, _rate(bill, usage)) for usage in plain]
     rows += savings_plan_lines(bill, [usage for usage in usages if usage.line.meter.savings_plan_rate is not None])
-    rows += reservation_lines(bill, [usage for usage in usages if usage.line.reserved])
+    rows += reservation_lines(bill, usages)
     rows += _spike(bill, usages, spike_date(last_month))
-    rows += [*_taxes(bill, rows), _support(bill, rows), _credit(bill, "credit", CREDIT)]
+    rows += [*_taxes(bill, rows), _support(bill, rows), _credit(bill, "credit", CREDIT, "AWS research credits")]
     if period.next().next().label == last_month:
         rows.append(_refund(bill))
     return rows + _late(bill, usages) if restated else rows
@@ -83,7 +84,6 @@ def _spike(bill: Bill, usages: list[Usage], day: dt.date) -> list[BillLine]:
     return [usage_line(static, TRAINING, day, extra, TRAINING.rate)]
 
 
-
 def _taxes(bill: Bill, rows: list[BillLine]) -> list[BillLine]:
     """One row per account and taxed service, rounded to the cent like on an invoice."""
     base: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
@@ -95,46 +95,60 @@ def _taxes(bill: Bill, rows: list[BillLine]) -> list[BillLine]:
     for (account, product), amount in sorted(base.items()):
         tax = (amount * TAX_RATE).quantize(CENT, ROUND_HALF_UP)
         if tax > 0:
-            taxes.append(month_line(
-                bill, f"tax/{account}/{product}", "Tax", (account, names[account]), tax, end=bill.end, line_item_product_code=product,
-                line_item_tax_type="USSalesTax", line_item_line_item_description=f"Tax for product code {product}",
-            ))
+            cells: dict[str, Cell] = {
+                "line_item_product_code": product,
+                "line_item_tax_type": "USSalesTax",
+                "line_item_line_item_description": f"Tax for product code {product}",
+            }
+            taxes.append(month_line(bill, f"tax/{account}/{product}", "Tax", (account, names[account]), tax, cells, end=bill.end))
     return taxes
 
 
 def _support(bill: Bill, rows: list[BillLine]) -> BillLine:
     """The monthly support fee: a rate on the dollars billed by AWS itself."""
     base = sum((row.billed for row in rows if row.cells["bill_billing_entity"] == "AWS"), ZERO).quantize(CENT, ROUND_HALF_UP)
-    return month_line(
-        bill, "support", "Fee", PAYER, base * SUPPORT_RATE, end=bill.last_second, line_item_product_code="AWSSupportEnterprise",
-        product_servicecode="AWSSupportEnterprise", product=[("product_name", "AWS Support (Enterprise)")], line_item_usage_type="Dollar",
-        line_item_usage_amount=base, line_item_unblended_rate=rate_text(SUPPORT_RATE), line_item_blended_rate=rate_text(SUPPORT_RATE),
-        pricing_unit="Dollar", line_item_line_item_description="3% of monthly AWS usage for Enterprise support",
-    )
+    cells: dict[str, Cell] = {
+        "line_item_product_code": "AWSSupportEnterprise",
+        "product_servicecode": "AWSSupportEnterprise",
+        "product": [("product_name", "AWS Support (Enterprise)")],
+        "line_item_usage_type": "Dollar",
+        "pricing_unit": "Dollar",
+        "line_item_usage_amount": base,
+        "line_item_unblended_rate": rate_text(SUPPORT_RATE),
+        "line_item_blended_rate": rate_text(SUPPORT_RATE),
+        "line_item_line_item_description": "3% of monthly AWS usage for Enterprise support",
+    }
+    return month_line(bill, "support", "Fee", PAYER, base * SUPPORT_RATE, cells, end=bill.last_second)
 
 
-def _credit(bill: Bill, label: str, amount: Decimal) -> BillLine:
-    return month_line(
-        bill, label, "Credit", ACCOUNTS["research"], amount, end=bill.last_second, line_item_product_code="AmazonSageMaker",
-        product_servicecode="AmazonSageMaker", product=[("product_name", "Amazon SageMaker")], line_item_usage_type="USE1-Train:ml.p4d.24xlarge",
-        product_region_code="us-east-1", line_item_line_item_description="AWS research credits" if label == "credit" else "Service credit, issued late",
-    )
+def _credit(bill: Bill, label: str, amount: Decimal, description: str) -> BillLine:
+    cells = _service("AmazonSageMaker", "Amazon SageMaker", description) | {"line_item_usage_type": TRAINING.usage_type}
+    return month_line(bill, label, "Credit", ACCOUNTS["research"], amount, cells, end=bill.last_second)
 
 
 def _refund(bill: Bill) -> BillLine:
-    return month_line(
-        bill, "refund", "Refund", ACCOUNTS["data"], REFUND, end=bill.last_second, bill_type="Refund", line_item_product_code="AmazonS3",
-        product_servicecode="AmazonS3", product=[("product_name", "Amazon Simple Storage Service")], product_region_code="us-east-1",
-        line_item_line_item_description="Refund for requests billed twice",
-    )
+    cells = _service("AmazonS3", "Amazon Simple Storage Service", "Refund for requests billed twice")
+    return month_line(bill, "refund", "Refund", ACCOUNTS["data"], REFUND, cells, end=bill.last_second, bill_type="Refund")
+
+
+def _service(code: str, name: str, description: str) -> dict[str, Cell]:
+    return {
+        "line_item_product_code": code,
+        "product_servicecode": code,
+        "product": [("product_name", name)],
+        "product_region_code": REGION,
+        "line_item_line_item_description": description,
+    }
 
 
 def _late(bill: Bill, usages: list[Usage]) -> list[BillLine]:
-    """What the restated month has more: token usage of the last days that arrived after the close, and a credit. Supersedes nothing row by row."""
+    """What the restated month has more: late token usage of the last days, and a credit."""
     last_days = set(days_of(bill.period)[-LATE_DAYS:])
     rows = []
     for usage in usages:
         if usage.line.meter.service == "AmazonBedrock" and usage.day in last_days:
             static = usage.static | {"identity_line_item_id": line_item_id(bill.seed, bill.period, "late", usage.line.label)}
-            rows.append(usage_line(static, usage.line.meter, usage.day, (usage.amount / 8).quantize(Decimal("0.001")), usage.line.meter.rate))
-    return [*rows, _credit(bill, "late-credit", LATE_CREDIT)]
+            rows.append(
+                usage_line(static, usage.line.meter, usage.day, (usage.amount / 8).quantize(Decimal("0.001")), usage.line.meter.rate)
+            )
+    return [*rows, _credit(bill, "late-credit", LATE_CREDIT, "Service credit, issued late")]

@@ -15,7 +15,7 @@ _TIMESTAMP = "timestamp"
 _TEXT_MAP = "map(varchar,varchar)"
 _DOUBLE_MAP = "map(varchar,double)"
 
-_NAMES = """
+_NAMES_TEXT = """
     bill_bill_type bill_billing_entity bill_billing_period_end_date bill_billing_period_start_date bill_invoice_id
     bill_invoicing_entity bill_payer_account_id bill_payer_account_name capacity_reservation_capacity_reservation_arn
     capacity_reservation_capacity_reservation_status capacity_reservation_capacity_reservation_type cost_category discount
@@ -50,10 +50,9 @@ _NAMES = """
     split_line_item_net_unused_cost split_line_item_parent_resource_id split_line_item_public_on_demand_split_cost
     split_line_item_public_on_demand_unused_cost split_line_item_reserved_usage split_line_item_split_cost
     split_line_item_split_usage split_line_item_split_usage_ratio split_line_item_unused_cost tags
-""".split()
+"""
 
-_DOUBLES = frozenset(
-    """
+_DOUBLES_TEXT = """
     discount_bundled_discount discount_total_discount line_item_blended_cost line_item_net_unblended_cost
     line_item_normalization_factor line_item_normalized_usage_amount line_item_unblended_cost line_item_usage_amount
     pricing_public_on_demand_cost reservation_amortized_upfront_cost_for_usage
@@ -70,10 +69,13 @@ _DOUBLES = frozenset(
     savings_plan_used_commitment split_line_item_actual_usage split_line_item_net_split_cost split_line_item_net_unused_cost
     split_line_item_public_on_demand_split_cost split_line_item_public_on_demand_unused_cost split_line_item_reserved_usage
     split_line_item_split_cost split_line_item_split_usage split_line_item_split_usage_ratio split_line_item_unused_cost
-""".split()
+"""
+_TIMESTAMPS = frozenset(
+    ["bill_billing_period_end_date", "bill_billing_period_start_date", "line_item_usage_end_date", "line_item_usage_start_date"]
 )
-_TIMESTAMPS = frozenset(["bill_billing_period_end_date", "bill_billing_period_start_date", "line_item_usage_end_date", "line_item_usage_start_date"])
 _TEXT_MAPS = frozenset(["cost_category", "product", "resource_tags", "tags"])
+
+_DOUBLES = frozenset(_DOUBLES_TEXT.split())
 
 
 def _kind(name: str) -> str:
@@ -86,7 +88,7 @@ def _kind(name: str) -> str:
     return _DOUBLE_MAP if name == "discount" else _TEXT
 
 
-COLUMNS: tuple[tuple[str, str], ...] = tuple((name, _kind(name)) for name in _NAMES)
+COLUMNS: tuple[tuple[str, str], ...] = tuple((name, _kind(name)) for name in _NAMES_TEXT.split())
 """(name, type as the manifest writes it), in file order."""
 
 _ARROW: dict[str, pa.DataType] = {

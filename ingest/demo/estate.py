@@ -1,7 +1,8 @@
-"""The whole demo estate: seed → vendor files under one folder, `accounts.yml` that declares the exports, `expected.json` with control totals.
+"""The whole demo estate: seed → vendor files, `accounts.yml` that declares the exports, `expected.json` with control totals.
 
-Layout: `aws/` (plays the bucket), `openai/{usage,costs}/YYYY-MM/`, `anthropic/{usage,costs}/YYYY-MM/`. The same seed gives the same bytes; nothing
-here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches nothing else.
+Layout: `aws/` (plays the bucket), `openai/{usage,costs}/YYYY-MM/`, `anthropic/{usage,costs}/YYYY-MM/`. The same seed
+gives the same bytes; nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches
+nothing else.
 
 Run alone: python -c "from pathlib import Path; from ingest.demo import write_demo; print(write_demo(Path('demo'), progress=print).root)"
 """
@@ -28,16 +29,46 @@ FIRST, SECOND = 1, 2
 AWS_EXPORT = "aws-main"
 ACCOUNTS_FILE, EXPECTED_FILE = "accounts.yml", "expected.json"
 EXPORTS: tuple[dict[str, str], ...] = (
-    {"id": AWS_EXPORT, "source": "aws_cur2", "location": f"aws/{aws.PREFIX}/{aws.EXPORT}", "owner": "platform",
-     "billing_account_id": PAYER[0], "billing_account_name": PAYER[1]},
-    {"id": "openai-usage", "source": "openai_usage", "location": "openai/usage", "owner": "product",
-     "billing_account_id": openai.ORGANIZATION, "billing_account_name": "costlake-demo on OpenAI"},
-    {"id": "openai-costs", "source": "openai_costs", "location": "openai/costs", "owner": "product",
-     "billing_account_id": openai.ORGANIZATION, "billing_account_name": "costlake-demo on OpenAI"},
-    {"id": "anthropic-usage", "source": "anthropic_usage", "location": "anthropic/usage", "owner": "product",
-     "billing_account_id": anthropic.ORGANIZATION, "billing_account_name": "costlake-demo on Anthropic"},
-    {"id": "anthropic-costs", "source": "anthropic_costs", "location": "anthropic/costs", "owner": "product",
-     "billing_account_id": anthropic.ORGANIZATION, "billing_account_name": "costlake-demo on Anthropic"},
+    {
+        "id": AWS_EXPORT,
+        "source": "aws_cur2",
+        "location": f"aws/{aws.PREFIX}/{aws.EXPORT}",
+        "owner": "platform",
+        "billing_account_id": PAYER[0],
+        "billing_account_name": PAYER[1],
+    },
+    {
+        "id": "openai-usage",
+        "source": "openai_usage",
+        "location": "openai/usage",
+        "owner": "product",
+        "billing_account_id": openai.ORGANIZATION,
+        "billing_account_name": "costlake-demo on OpenAI",
+    },
+    {
+        "id": "openai-costs",
+        "source": "openai_costs",
+        "location": "openai/costs",
+        "owner": "product",
+        "billing_account_id": openai.ORGANIZATION,
+        "billing_account_name": "costlake-demo on OpenAI",
+    },
+    {
+        "id": "anthropic-usage",
+        "source": "anthropic_usage",
+        "location": "anthropic/usage",
+        "owner": "product",
+        "billing_account_id": anthropic.ORGANIZATION,
+        "billing_account_name": "costlake-demo on Anthropic",
+    },
+    {
+        "id": "anthropic-costs",
+        "source": "anthropic_costs",
+        "location": "anthropic/costs",
+        "owner": "product",
+        "billing_account_id": anthropic.ORGANIZATION,
+        "billing_account_name": "costlake-demo on Anthropic",
+    },
 )
 
 
@@ -59,8 +90,15 @@ class DemoEstate:
     totals: dict[str, Any]
 
 
-def write_demo(root: Path, *, seed: int = 7, last_month: str = "2026-10", months: int = 13, delivery: int = FIRST,
-               progress: Callable[[str], None] | None = None) -> DemoEstate:
+def write_demo(
+    root: Path,
+    *,
+    seed: int = 7,
+    last_month: str = "2026-10",
+    months: int = 13,
+    delivery: int = FIRST,
+    progress: Callable[[str], None] | None = None,
+) -> DemoEstate:
     """Write the estate's first deliveries, or with `delivery=2` the restated month on top of them.
 
     Raises ConfigError when a second delivery is asked for where there is no first one of the same seed and months.
@@ -95,8 +133,11 @@ def _write_all(root: Path, seed: int, periods: list[BillingPeriod], last_month: 
         "deliveries": {str(FIRST): first, str(SECOND): {AWS_EXPORT: {again.label: restated.as_json()}}},
         "redelivered": {"export": AWS_EXPORT, "month": again.label},
         "spike": {
-            "date": spike_date(last_month).isoformat(), "provider": "AWS", "service": SPIKE_SERVICE,
-            "account_id": ACCOUNTS[SPIKE_ACCOUNT][0], "account_name": ACCOUNTS[SPIKE_ACCOUNT][1],
+            "date": spike_date(last_month).isoformat(),
+            "provider": "AWS",
+            "service": SPIKE_SERVICE,
+            "account_id": ACCOUNTS[SPIKE_ACCOUNT][0],
+            "account_name": ACCOUNTS[SPIKE_ACCOUNT][1],
         },
     }
 
@@ -117,12 +158,16 @@ def _totals_of_first(root: Path, settings: dict[str, object]) -> dict[str, Any]:
     totals: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if {key: totals.get(key) for key in settings} != settings:
         raise ConfigError(
-            "A second delivery needs the first one of the same estate", where=str(path),
-            expected=f"an estate written with {settings}", next_step="Write the first deliveries there, with the same seed and months.",
+            "A second delivery needs the first one of the same estate",
+            where=str(path),
+            expected=f"an estate written with {settings}",
+            next_step="Write the first deliveries there, with the same seed and months.",
         )
     return totals
 
 
 def _write_accounts(path: Path) -> None:
-    text = "# The exports of the demo estate; locations are relative to this file.\n" + yaml.safe_dump({"exports": list(EXPORTS)}, sort_keys=False)
+    text = "# The exports of the demo estate; locations are relative to this file.\n" + yaml.safe_dump(
+        {"exports": list(EXPORTS)}, sort_keys=False
+    )
     path.write_text(text, encoding="utf-8")

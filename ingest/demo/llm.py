@@ -72,7 +72,9 @@ def usage_of(seed: int, vendor: str, workload: Workload, period: BillingPeriod, 
     found = []
     for day in days_of(period):
         requests = round(workload.requests * workload.shape.factor(day, anchor, rng))
-        counts = {name: round(requests * getattr(workload.per_request, name) * (1 + rng.uniform(-_TOKEN_NOISE, _TOKEN_NOISE))) for name in CLASSES}
+        counts = {
+            name: round(requests * getattr(workload.per_request, name) * (1 + rng.uniform(-_TOKEN_NOISE, _TOKEN_NOISE))) for name in CLASSES
+        }
         used = (workload.since is None or day >= workload.since) and (workload.until is None or day <= workload.until)
         if requests and used:
             found.append(Day(workload, day, requests, Tokens(**counts), requests * workload.searches // 1000))

@@ -1,4 +1,4 @@
-"""A finished pull of a paged API: buckets of a month → `page-001.json` … and, last of all, `pull.json`, the marker that says the pull is complete.
+"""A finished pull of a paged API: buckets of a month → `page-001.json` … and last `pull.json`, the marker of completeness.
 
 Every page but the last says `has_more` and carries the cursor of the next one, as the vendors' APIs do.
 
@@ -24,7 +24,9 @@ def write_pull(folder: Path, buckets: list[Json], marker: Json, *, page_size: in
     for number, start in enumerate(starts):
         more = number + 1 < len(names)
         page: Json = {
-            **envelope, "data": buckets[start : start + page_size], "has_more": more,
+            **envelope,
+            "data": buckets[start : start + page_size],
+            "has_more": more,
             "next_page": f"page_{opaque(f'{folder.parent.name}/{folder.name}/{number + 1}', 24)}" if more else None,
         }
         _write(folder / names[number], page)
@@ -32,4 +34,4 @@ def write_pull(folder: Path, buckets: list[Json], marker: Json, *, page_size: in
 
 
 def _write(path: Path, content: Json) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")

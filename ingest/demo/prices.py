@@ -1,6 +1,7 @@
 """Public list prices of models: genai_prices (offline data) → USD per million tokens by disjoint token class.
 
-Run alone: python -c "import datetime; from ingest.demo.prices import token_prices; print(token_prices('openai', 'gpt-5-2025-08-07', datetime.date(2026, 5, 1)))"
+Run alone: python -c "import datetime as dt; from ingest.demo.prices import token_prices
+print(token_prices('openai', 'gpt-5-2025-08-07', dt.date(2026, 5, 1)))"
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class TokenPrices:
         price: Decimal | None = getattr(self, token_class)
         if price is None:
             raise UnknownModel(
-                f"The price list has no {token_class} price", where=repr(self), expected="a price per million tokens",
+                f"The price list has no {token_class} price",
+                where=repr(self),
+                expected="a price per million tokens",
                 next_step="Give the demo model no tokens of that class.",
             )
         return price
@@ -66,7 +69,7 @@ def token_prices(provider: str, model: str, day: dt.date, *, long_context: bool 
 @cache
 def web_search_price(provider: str, model: str, day: dt.date) -> Decimal:
     """USD per thousand web searches made by the server-side tool."""
-    value = getattr(_model_price(provider, model, day), "web_searches_kcount")
+    value = _model_price(provider, model, day).web_searches_kcount
     if not isinstance(value, Decimal):
         raise _unknown(provider, model)
     return value
@@ -84,6 +87,8 @@ def _model_price(provider: str, model: str, day: dt.date) -> ModelPrice:
 
 def _unknown(provider: str, model: str) -> UnknownModel:
     return UnknownModel(
-        "The price list doesn't know a model of the demo estate", where=f"{provider}/{model}",
-        expected="a model with input and output prices in genai_prices", next_step="Change the model id in ingest/demo.",
+        "The price list doesn't know a model of the demo estate",
+        where=f"{provider}/{model}",
+        expected="a model with input and output prices in genai_prices",
+        next_step="Change the model id in ingest/demo.",
     )

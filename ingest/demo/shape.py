@@ -71,7 +71,7 @@ def last_day(last_month: str) -> dt.date:
 
 
 def spike_date(last_month: str) -> dt.date:
-    """The day of the planted cost spike: the Thursday on or before the 20th day before the end (a weekday, so it can't hide in a weekend)."""
+    """The day of the planted cost spike: the Thursday on or before the 20th day before the end (no weekend to hide in)."""
     day = last_day(last_month) - dt.timedelta(days=SPIKE_DAYS_BEFORE_END)
     return day - dt.timedelta(days=(day.weekday() - _THURSDAY) % 7)
 

@@ -185,7 +185,7 @@
         object_key as x_ObjectKey,
         operation as x_Operation,
         project_id as x_Owner,
-        case when project_id is null then 'the cost report is not grouped by {{ sub_account_type | lower }}' end as x_OwnerReason,
+        case when project_id is null then 'costs_not_grouped_by_{{ sub_account_type | lower }}' end as x_OwnerReason,
         project_id as x_ProjectId,
         quantity_source as x_QuantitySource,
         row_number as x_RowNumber,

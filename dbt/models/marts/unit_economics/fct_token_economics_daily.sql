@@ -81,9 +81,9 @@ stacked as (
         used.tokens,
         cast(null as decimal(38, 12)) as effective_cost,
         case
-            when billed_keys.billing_period is null then 'no charge for these tokens'
-            when not billed_keys.has_one_currency then 'the charges for these tokens are in several currencies'
-            else 'no charge names this tier'
+            when billed_keys.billing_period is null then 'tokens_not_charged'
+            when not billed_keys.has_one_currency then 'charged_in_several_currencies'
+            else 'tier_not_charged'
         end as cost_gap
     from used
     left join billed_keys
@@ -112,10 +112,10 @@ final as (
         effective_cost,
         {{ exact_quotient('effective_cost', 'tokens * 0.000001') }} as cost_per_million_tokens,
         case
-            when tokens is null and token_class is null then 'the charge is not for a token class'
-            when tokens is null then 'no usage report counts the tokens of this cost'
+            when tokens is null and token_class is null then 'charge_is_for_no_token_class'
+            when tokens is null then 'tokens_not_reported'
             when effective_cost is null then cost_gap
-            when tokens = 0 then 'the charge counts no tokens'
+            when tokens = 0 then 'charge_counts_no_tokens'
         end as cost_reason
     from summed
 

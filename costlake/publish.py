@@ -1,0 +1,182 @@
+"""The warehouse's FOCUS table and marts → Delta tables, and the DuckDB file for BI tools.
+
+Data flow: lake/warehouse.duckdb → focus/cost_and_usage, marts/* (Delta, one commit each) → lake/serving/costlake.duckdb.
+
+Only what reconciled gets here: the command runs after `reconcile`, which raises otherwise. Only changed partitions are
+written. The BI file is replaced whole by a rename, so that a reader never sees half of it.
+Run alone: costlake publish
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costlake import slices
+from costlake.delta import Lake, NewFile, open_duckdb
+from costlake.errors import LakeError
+from costlake.periods import Clock
+from costlake.settings import Settings
+from costlake.slices import Slice, Work
+from costlake.tables import TableSpec
+from costlake.transform import warehouse_lock
+
+if TYPE_CHECKING:
+    import duckdb
+
+PUBLISHED_SCHEMAS = ("focus", "marts")
+_LAYER = "published"
+# The columns that a table may be partitioned by, the first that it has: replaced together with the slice or the month.
+_PARTITIONS = (("x_SourceId", "x_BillingPeriod"), ("source_id", "billing_period"), ("billing_period",))
+
+
+@dataclass(frozen=True)
+class PublishResult:
+    """Tables written, with their new version; empty when nothing had changed."""
+
+    versions: dict[str, int]
+    serving: Path
+
+
+def run(settings: Settings, clock: Clock) -> PublishResult:
+    """Publish what changed since the last time; a second run writes nothing.
+
+    Raises:
+        LakeError: there is no built warehouse.
+        ConcurrentWrite: a transform or another publish is at work.
+    """
+    lake = Lake(settings)
+    versions: dict[str, int] = {}
+    with warehouse_lock(settings):
+        connection = _warehouse(settings)
+        try:
+            wanted = slices.built(connection, "marts")
+            work = slices.compare(wanted, slices.built(connection, _LAYER))
+            tables = _tables(connection)
+            if work or any(not lake.exists(schema, name) for schema, name in tables):
+                whole = {(s, n) for s, n in tables if not lake.exists(s, n)}
+                for schema, name in tables:
+                    scope = slices.everything(wanted) if (schema, name) in whole else work
+                    versions[f"{schema}.{name}"] = _publish_table(lake, connection, schema, name, scope, clock)
+                slices.mark_built(connection, _LAYER, wanted)
+            connection.execute("CHECKPOINT")
+        finally:
+            connection.close()
+        if versions or not settings.serving.exists():
+            _replace_serving(settings, lake)
+    return PublishResult(versions, settings.serving)
+
+
+def serve(settings: Settings) -> Path:
+    """Put today's insights tables into the BI file; its FOCUS table and marts stay as published."""
+    lake = Lake(settings)
+    with warehouse_lock(settings):
+        if not settings.serving.exists():
+            raise LakeError(
+                "there is no BI file yet",
+                where=f"{settings.serving.parent.name}/{settings.serving.name}",
+                expected="a published lake",
+                next_step="run `costlake publish` first",
+            )
+        _rewrite_serving(settings, lake, settings.serving, drop=())
+    return settings.serving
+
+
+def _publish_table(
+    lake: Lake, connection: duckdb.DuckDBPyConnection, schema: str, name: str, work: Work, clock: Clock
+) -> int:
+    spec = _spec(connection, schema, name)
+    lake.ensure(spec)
+    if not spec.partition_by:
+        rows = connection.execute(f"SELECT * FROM {schema}.{name}").to_arrow_table()
+        lake.overwrite(spec, rows)
+        return lake.version(schema, name) or 0
+    gone = _partition_values(spec, (*work.changed, *work.dead))
+    present = {tuple(row) for row in _distinct(connection, schema, name, spec)}
+    files = [
+        _copy(connection, lake, spec, dict(zip(spec.partition_by, values, strict=True)))
+        for values in gone
+        if tuple(values) in present
+    ]
+    replaced = [dict(zip(spec.partition_by, values, strict=True)) for values in gone]
+    return lake.commit_files(spec, files, list(replaced), {"published_from": "warehouse"}, clock.now())
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, partition: dict[str, str]) -> NewFile:
+    folder = lake.path(spec.layer, spec.name).joinpath(*(f"{column}={value}" for column, value in partition.items()))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{uuid.uuid4().hex}.parquet"
+    where = " AND ".join(f'"{column}" = {_text(value)}' for column, value in partition.items())
+    hidden = ", ".join(f'"{column}"' for column in partition)
+    copied = connection.execute(
+        f"COPY (SELECT * EXCLUDE ({hidden}) FROM {spec.layer}.{spec.name} WHERE {where}) "
+        f"TO {_text(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+    ).fetchall()
+    return NewFile(path, int(copied[0][0]), partition)
+
+
+def _partition_values(spec: TableSpec, touched: tuple[Slice, ...]) -> list[tuple[str, ...]]:
+    if len(spec.partition_by) == 1:
+        return sorted({(slice_.billing_period,) for slice_ in touched})
+    return sorted({(slice_.source_id, slice_.billing_period) for slice_ in touched})
+
+
+def _distinct(connection: duckdb.DuckDBPyConnection, schema: str, name: str, spec: TableSpec) -> list[tuple[str, ...]]:
+    columns = ", ".join(f'"{column}"' for column in spec.partition_by)
+    return connection.execute(f"SELECT DISTINCT {columns} FROM {schema}.{name}").fetchall()
+
+
+def _spec(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> TableSpec:
+    arrow = connection.execute(f"SELECT * FROM {schema}.{name} LIMIT 0").to_arrow_table().schema
+    partition = next((columns for columns in _PARTITIONS if set(columns) <= set(arrow.names)), ())
+    return TableSpec(schema, name, arrow, partition)
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name IN ('focus', 'marts') ORDER BY ALL"
+    ).fetchall()
+    return [(str(schema), str(name)) for schema, name in rows]
+
+
+def _warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
+    if not settings.warehouse.exists():
+        raise LakeError(
+            "there is no warehouse",
+            where=settings.warehouse.name,
+            expected="a warehouse built by dbt",
+            next_step="run `costlake transform` first",
+        )
+    return open_duckdb(settings, str(settings.warehouse))
+
+
+def _replace_serving(settings: Settings, lake: Lake) -> None:
+    # Views over bronze, dbt's working tables and the bookkeeping are nobody's business in the BI tool.
+    _rewrite_serving(settings, lake, settings.warehouse, drop=("staging", "intermediate", "bronze", "seeds", "meta"))
+
+
+def _rewrite_serving(settings: Settings, lake: Lake, origin: Path, drop: tuple[str, ...]) -> None:
+    settings.serving.parent.mkdir(parents=True, exist_ok=True)
+    partial = settings.serving.with_name(f".{settings.serving.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        shutil.copyfile(origin, partial)
+        connection = open_duckdb(settings, str(partial))
+        try:
+            for schema in drop:
+                connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            connection.execute("CREATE SCHEMA IF NOT EXISTS insights")
+            for name in lake.tables("insights"):
+                connection.execute(f"CREATE OR REPLACE TABLE insights.{name} AS {lake.scan_sql('insights', name)}")
+            connection.execute("CHECKPOINT")
+        finally:
+            connection.close()
+        partial.replace(settings.serving)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,175 @@
+"""Bronze → FOCUS → marts: decides which slices are new and lets dbt build exactly those.
+
+Data flow: bronze.* views → staging views → focus.cost_and_usage → marts.*, all in lake/warehouse.duckdb.
+
+Nothing to do means nothing done: dbt is not even started. A failed build leaves its slices marked as not built, so the
+next run does them again; publish and the BI file still hold the last reconciled state.
+Run alone: costlake transform
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from costlake import slices
+from costlake.delta import Lake, open_duckdb
+from costlake.errors import ConcurrentWrite, TransformError
+from costlake.settings import Settings
+from costlake.slices import Slice, Work
+
+Layer = Literal["focus", "marts"]
+_SELECTION: dict[str, list[str]] = {
+    "focus": ["path:models/staging", "path:models/focus"],
+    "marts": ["path:models/intermediate", "path:models/marts"],
+}
+
+
+@dataclass(frozen=True)
+class TransformResult:
+    """What was rebuilt; empty when everything was up to date."""
+
+    layer: str
+    changed: tuple[Slice, ...]
+    dead: tuple[Slice, ...]
+    nodes: int
+
+
+def run(
+    settings: Settings, layer: Literal["focus", "marts", "all"] = "all", full_refresh: bool = False
+) -> list[TransformResult]:
+    """Build FOCUS, the marts, or both, for the slices that changed since the last build.
+
+    Args:
+        settings: where the lake and the dbt project lie.
+        layer: which part.
+        full_refresh: rebuild everything.
+
+    Raises:
+        TransformError: a model, contract or data test failed; names the first node.
+        ConcurrentWrite: another transform or publish is at work on the warehouse.
+    """
+    layers: tuple[Layer, ...] = ("focus", "marts") if layer == "all" else (layer,)
+    with warehouse_lock(settings):
+        return [_build(settings, each, full_refresh=full_refresh) for each in layers]
+
+
+def _build(settings: Settings, layer: Layer, *, full_refresh: bool) -> TransformResult:
+    lake = Lake(settings)
+    project = slices.project_hash(settings.dbt_dir)
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    connection = open_duckdb(settings, str(settings.warehouse))
+    try:
+        wanted = slices.bronze_fingerprints(lake, settings.dbt_dir) if layer == "focus" else slices.built(connection, "focus")
+        fresh = slices.project_built(connection, layer) != project or full_refresh
+        work = slices.everything(wanted) if fresh else slices.compare(wanted, slices.built(connection, layer))
+    finally:
+        connection.close()
+    if not work:
+        return TransformResult(layer, (), (), 0)
+    nodes = _dbt(settings, layer, work, full_refresh=fresh)
+    connection = open_duckdb(settings, str(settings.warehouse))
+    try:
+        slices.mark_built(connection, layer, wanted)
+        slices.mark_project(connection, layer, project)
+    finally:
+        connection.close()
+    return TransformResult(layer, work.changed, work.dead, nodes)
+
+
+def _dbt(settings: Settings, layer: Layer, work: Work, *, full_refresh: bool) -> int:
+    """One `dbt build` in this process; returns the number of nodes."""
+    variables = {
+        "changed_slices": [str(slice_) for slice_ in work.changed],
+        "dead_slices": [str(slice_) for slice_ in work.dead],
+        "changed_periods": list(work.periods),
+    }
+    # Seeds are part of the project's hash: without a change of it they are in the warehouse already.
+    selection = [*_SELECTION[layer], *(["path:seeds"] if full_refresh else [])]
+    command = ["build", "--select", *selection, "--vars", json.dumps(variables), *_dbt_paths(settings)]
+    # A test that also looks at a layer not built yet waits for that layer's own run.
+    command += ["--indirect-selection", "cautious" if layer == "focus" else "buildable"]
+    command += ["--full-refresh"] if full_refresh else []
+    return invoke_dbt(settings, command)
+
+
+def invoke_dbt(settings: Settings, command: list[str]) -> int:
+    """Run one dbt command in this process against the settings' lake; returns the number of nodes.
+
+    Raises:
+        TransformError: names the first failed node and its message.
+    """
+    from dbt.cli.main import dbtRunner
+
+    with dbt_environment(settings):
+        outcome = dbtRunner().invoke(["--quiet", "--no-version-check", *command])
+    results = list(getattr(outcome.result, "results", None) or [])
+    failed = [result for result in results if str(result.status) in ("error", "fail", "runtime error")]
+    if failed or not outcome.success:
+        name = failed[0].node.unique_id if failed else "dbt itself"
+        message = str(failed[0].message if failed else outcome.exception).strip().splitlines()
+        raise TransformError(
+            f"dbt stopped: {len(failed)} node(s) failed; {' '.join(message[:3])}",
+            where=name,
+            expected="every model, contract and data test to pass",
+            next_step="read the compiled SQL below lake/.dbt/target/compiled; nothing was published",
+        )
+    return len(results)
+
+
+@contextmanager
+def dbt_environment(settings: Settings) -> Iterator[None]:
+    """The variables that dbt/profiles.yml reads, for the time of one dbt command."""
+    values: Mapping[str, str] = {
+        "COSTLAKE_WAREHOUSE": str(settings.warehouse),
+        "COSTLAKE_LAKE": str(settings.lake),
+        "COSTLAKE_THREADS": str(settings.threads),
+        "COSTLAKE_MEMORY_LIMIT": settings.memory_limit,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def warehouse_lock(settings: Settings) -> Iterator[None]:
+    """One writer of the warehouse at a time, across processes; the lock goes with the process that holds it."""
+    settings.lake.mkdir(parents=True, exist_ok=True)
+    with (settings.lake / ".warehouse.lock").open("w", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConcurrentWrite(
+                "another transform or publish is running",
+                where="lake/warehouse.duckdb",
+                expected="one writer at a time",
+                next_step="wait for it to end, then run the command again",
+            ) from error
+        yield
+
+
+def _dbt_paths(settings: Settings) -> list[str]:
+    work = settings.lake / ".dbt"
+    return [
+        "--project-dir",
+        str(settings.dbt_dir),
+        "--profiles-dir",
+        str(settings.dbt_dir),
+        "--target-path",
+        str(work / "target"),
+        "--log-path",
+        str(work / "logs"),
+    ]

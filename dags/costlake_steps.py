@@ -21,7 +21,7 @@ def call(target: str, arguments: dict[str, Any]) -> None:
     function = getattr(importlib.import_module(module), name)
     given = {"settings": Settings.load(), "clock": FixedClock(get_current_context()["dag_run"].run_after)}
     wanted = given.keys() & inspect.signature(function).parameters
-    logging.getLogger(__name__).info("%s", function(**{key: given[key] for key in wanted}, **arguments))
+    logging.getLogger(__name__).info("%.2000s", function(**{key: given[key] for key in wanted}, **arguments))
 
 
 def step(task_id: str, target: str, outlets: tuple[Asset, ...] = (), **arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Airflow: DAG `insights`: marts → forecast and anomalies (Delta), run when the marts have been published.
+"""Airflow: DAG `insights`: marts → forecast and anomalies (Delta) → the BI file, run when the marts have been published.
 
 No date is handed in: both look as far as the marts' last complete day. One after the other, so that the asset means both are there.
 """
@@ -23,4 +23,5 @@ with DAG(
     chain(
         step("forecast", "insights.forecast:run"),
         step("anomalies", "insights.anomalies:run", outlets=(INSIGHTS,)),
+        step("serve", "costlake.publish:serve"),
     )

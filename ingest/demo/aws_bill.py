@@ -10,7 +10,8 @@ from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 
 from costlake.periods import BillingPeriod
-from ingest.demo.aws_catalog import ACCOUNTS, PAYER, SPIKE_ACCOUNT, SPIKE_FACTOR, TRAINING, Line, lines
+from ingest.demo.aws_catalog import ACCOUNTS, PAYER, SPIKE_ACCOUNT, SPIKE_FACTOR, TRAINING
+from ingest.demo.aws_fleet import Line, lines
 from ingest.demo.aws_lines import REGION, ZERO, Bill, BillLine, Cell, Usage, line_item_id, month_line, rate_text, resource_cells, usage_line
 from ingest.demo.aws_reservations import reservation_for, reservation_lines
 from ingest.demo.aws_savings_plan import savings_plan_lines

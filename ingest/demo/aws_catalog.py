@@ -1,21 +1,18 @@
-"""What the demo company runs on AWS: price points (meters) and the resources that use them (lines).
+"""The demo company's AWS accounts and price list: public prices → price points (meters).
 
-Prices are public us-east-1 prices rounded to AWS's own decimals; token prices come from `prices`. Amounts per day are
-a weekday's level at the end of the estate. Units are AWS's own (`Hrs`, `GB-Mo`, `1K tokens`, …); money is USD.
+Prices are public us-east-1 prices rounded to AWS's own decimals; token prices come from `prices`. Units are AWS's own
+(`Hrs`, `GB-Mo`, `1K tokens`, …); money is USD.
 
-Run alone: python -c "from ingest.demo.aws_catalog import lines; print(len(lines()))"
+Run alone: python -c "from ingest.demo.aws_catalog import nova_meters; print(nova_meters('NovaPro', 'amazon.nova-pro-v1:0'))"
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 
 from ingest.demo.prices import TokenPrices, token_prices
-from ingest.demo.shape import Shape
 
 AWS = "Amazon Web Services, Inc."
 PAYER = ("111122223333", "costlake-demo-payer")
@@ -30,13 +27,6 @@ SPIKE_ACCOUNT = "research"
 SPIKE_SERVICE = "AmazonSageMaker"
 SPIKE_FACTOR = Decimal(8)
 _PRICE_DAY = dt.date(2026, 1, 1)  # the Bedrock prices used here don't change in the list; a fixed day keeps them so
-
-FLAT = Shape(weekend=1.0, yearly=1.0, noise=0.0)
-STEADY = Shape(weekend=1.0, yearly=1.35, noise=0.02)
-OFFICE = Shape(weekend=0.45, yearly=1.3, noise=0.07)
-TRAFFIC = Shape(weekend=0.8, yearly=1.6, noise=0.05)
-TOKENS = Shape(weekend=0.55, yearly=2.4, noise=0.08)
-GPU = Shape(weekend=0.82, yearly=1.18, noise=0.03)
 
 
 @dataclass(frozen=True)
@@ -77,27 +67,6 @@ class Meter:
     def spot(self) -> bool:
         """Sold at the day's spot price."""
         return self.on_demand is not None
-
-
-@dataclass(frozen=True)
-class Line:
-    """One resource's use of one meter: one bill row a day. `joined_days_ago` counts back from the last day; None = always there;
-    `reserved` = a reservation of its meter covers it."""
-
-    meter: Meter
-    account: str
-    resource: str
-    daily: float
-    shape: Shape
-    tags: tuple[tuple[str, str], ...] = ()
-    joined_days_ago: int | None = None
-    reserved: bool = False
-    label: str = ""
-
-
-def opaque(label: str, length: int = 17) -> str:
-    """A stable identifier that looks like the vendor's."""
-    return hashlib.sha256(label.encode()).hexdigest()[:length]
 
 
 def _instance(
@@ -215,8 +184,8 @@ METRICS = _plain(
     "AmazonCloudWatch", "AmazonCloudWatch", "USE1-CW:MetricMonitorUsage", "MetricStorage", "Metrics", "0.3", "Metric", digits=6
 )
 
-_NOVA_KINDS = {"input-tokens": "uncached", "output-tokens": "output", "cache-read-input-token-count": "cache_read"}
-_CLAUDE_KINDS = {
+NOVA_KINDS = {"input-tokens": "uncached", "output-tokens": "output", "cache-read-input-token-count": "cache_read"}
+CLAUDE_KINDS = {
     "InputTokenCount": ("uncached", "Million Input Tokens"),
     "OutputTokenCount": ("output", "Million Response Tokens"),
     "CacheReadInputTokenCount": ("cache_read", "Million Cache Read Input Tokens"),
@@ -225,7 +194,8 @@ _CLAUDE_KINDS = {
 CLAUDE_PRODUCT = "c8x1demo5sonnet45bedrock0"
 
 
-def _nova(name: str, model: str) -> list[Meter]:
+def nova_meters(name: str, model: str) -> list[Meter]:
+    """One of Amazon's own models on Bedrock: a price point per token kind, in AWS's 1K tokens."""
     price: TokenPrices = token_prices("aws", model, _PRICE_DAY)
     return [
         Meter(
@@ -239,11 +209,12 @@ def _nova(name: str, model: str) -> list[Meter]:
             f"${price.of(of) / 1000} per 1K {kind} for {name}",
             digits=3,
         )
-        for kind, of in _NOVA_KINDS.items()
+        for kind, of in NOVA_KINDS.items()
     ]
 
 
-def _claude_marketplace() -> list[Meter]:
+def claude_meters() -> list[Meter]:
+    """Claude on Bedrock, sold through AWS Marketplace: a price point per token kind, in millions."""
     price = token_prices("aws", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", _PRICE_DAY)
     return [
         Meter(
@@ -259,105 +230,5 @@ def _claude_marketplace() -> list[Meter]:
             seller="Anthropic, PBC",
             digits=6,
         )
-        for kind, (of, text) in _CLAUDE_KINDS.items()
+        for kind, (of, text) in CLAUDE_KINDS.items()
     ]
-
-
-def _tags(team: str, env: str, project: str) -> tuple[tuple[str, str], ...]:
-    return (("user_env", env), ("user_project", project), ("user_team", team))
-
-
-def _fleet(
-    meter: Meter,
-    account: str,
-    count: int,
-    daily: float,
-    shape: Shape,
-    resource: str,
-    tags: tuple[tuple[str, str], ...] = (),
-    *,
-    joining: int = 0,
-    reserved: bool = False,
-) -> list[Line]:
-    """`count` resources of one kind; the last `joining` of them appear one after the other during the year. `{}` in `resource` becomes an id."""
-    made = []
-    for n in range(count):
-        label = f"{account}/{meter.usage_type}/{meter.operation}/{resource}/{n}"
-        late = n - (count - joining)
-        joined = None if late < 0 else 380 - late * 350 // max(joining, 1)
-        made.append(
-            Line(meter, account, resource.replace("{}", opaque(f"{account}/{resource}/{n}")), daily, shape, tags, joined, reserved, label)
-        )
-    return made
-
-
-@cache
-def lines() -> tuple[Line, ...]:
-    """Every resource of the demo company, in bill order."""
-    job = "arn:aws:sagemaker:us-east-1:222233334444:training-job/nightly-{}"
-    serving, training, core, lake = (
-        _tags("product", "prod", "assistant"),
-        _tags("research", "prod", "foundation"),
-        _tags("platform", "prod", "core"),
-        _tags("data", "prod", "lakehouse"),
-    )
-    return tuple(
-        [
-            *_fleet(P5, "research", 2, 22.4, GPU, "i-0{}", training),
-            *_fleet(P5, "product", 1, 23.2, GPU, "i-0{}", serving),
-            *_fleet(P4D, "platform", 2, 20.5, GPU, "i-0{}", _tags("platform", "staging", "evals"), reserved=True),
-            *_fleet(G6, "product", 14, 21.0, TRAFFIC, "i-0{}", serving, joining=8),
-            *_fleet(G6_SPOT, "data", 12, 16.0, OFFICE, "i-0{}", _tags("data", "dev", "embeddings"), joining=4),
-            *_fleet(M7I, "platform", 24, 24.0, FLAT, "i-0{}", core, joining=10),
-            *_fleet(M7I, "research", 10, 11.0, OFFICE, "i-0{}"),  # untagged: somebody's workstations
-            *_fleet(M7I_4X, "data", 8, 23.5, STEADY, "i-0{}", lake, joining=2),
-            *_fleet(GP3, "platform", 24, 16.5, STEADY, "vol-0{}", core, joining=10),
-            *_fleet(GP3, "data", 12, 33.0, STEADY, "vol-0{}"),
-            *_fleet(NAT, "platform", 3, 210.0, TRAFFIC, "arn:aws:ec2:us-east-1:444455556666:natgateway/nat-0{}", core),
-            *[line for account in ACCOUNTS for line in _fleet(EGRESS, account, 1, 320.0, TRAFFIC, "")],
-            *[line for account in ACCOUNTS for line in _fleet(CROSS_AZ, account, 1, 900.0, TRAFFIC, "")],
-            *[
-                line
-                for meter, daily in ((S3_STORE, 640.0), (S3_PUT, 410_000.0), (S3_GET, 2_600_000.0))
-                for line in _fleet(meter, "data", 10, daily, STEADY, "costlake-demo-lake-{}", lake)
-            ],
-            *_fleet(S3_STORE, "research", 6, 900.0, STEADY, "costlake-demo-checkpoints-{}", training),
-            *_fleet(TRAINING, "research", 3, 10.5, OFFICE, job, training),
-            *_fleet(ENDPOINT, "product", 4, 22.0, TRAFFIC, "arn:aws:sagemaker:us-east-1:333344445555:endpoint/rank-{}", serving),
-            *_fleet(
-                NOTEBOOK,
-                "research",
-                4,
-                7.0,
-                OFFICE,
-                "arn:aws:sagemaker:us-east-1:222233334444:notebook-instance/nb-{}",
-                _tags("research", "dev", "sandbox"),
-            ),
-            *_bedrock(),
-            *_fleet(EKS, "platform", 3, 24.0, FLAT, "arn:aws:eks:us-east-1:444455556666:cluster/{}", core),
-            *_fleet(RDS, "platform", 2, 24.0, FLAT, "arn:aws:rds:us-east-1:444455556666:db:core-{}", core),
-            *_fleet(RDS, "platform", 2, 24.0, OFFICE, "arn:aws:rds:us-east-1:444455556666:db:reporting-{}", core, reserved=True),
-            *_fleet(RDS_DISK, "platform", 2, 40.0, STEADY, "arn:aws:rds:us-east-1:444455556666:db:core-{}", core),
-            *[
-                line
-                for account in ACCOUNTS
-                for line in _fleet(LOGS, account, 1, 34.0, TRAFFIC, f"arn:aws:logs:us-east-1:{ACCOUNTS[account][0]}:log-group:app")
-            ],
-            *[line for account in ACCOUNTS for line in _fleet(METRICS, account, 1, 42.0, STEADY, "")],
-        ]
-    )
-
-
-def _bedrock() -> list[Line]:
-    """Token meters: 1K tokens a day for Amazon's own models, millions a day for the marketplace ones."""
-    made: list[Line] = []
-    volumes = {"uncached": 1.0, "output": 0.22, "cache_read": 0.6, "cache_write_5m": 0.08}
-    for account, pro, lite, claude in (("product", 52_000.0, 210_000.0, 46.0), ("data", 21_000.0, 90_000.0, 14.0)):
-        tags = _tags(account, "prod", "assistant" if account == "product" else "labelling")
-        profile = f"arn:aws:bedrock:us-east-1:{ACCOUNTS[account][0]}:application-inference-profile/" + "{}"
-        for name, model, daily in (("NovaPro", "amazon.nova-pro-v1:0", pro), ("NovaLite", "amazon.nova-lite-v1:0", lite)):
-            for meter, of in zip(_nova(name, model), _NOVA_KINDS.values(), strict=True):
-                made += _fleet(meter, account, 1, daily * volumes[of], TOKENS, profile, tags)
-        for meter, (of, _) in zip(_claude_marketplace(), _CLAUDE_KINDS.values(), strict=True):
-            made += _fleet(meter, account, 1, claude * volumes[of], TOKENS, "", tags if account == "product" else ())
-    return made

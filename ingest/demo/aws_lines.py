@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from costlake.periods import BillingPeriod
-from ingest.demo.aws_catalog import ACCOUNTS, AWS, PAYER, Line, Meter, opaque
+from ingest.demo.aws_catalog import ACCOUNTS, AWS, PAYER, Meter
+from ingest.demo.aws_fleet import Line
+from ingest.demo.shape import opaque
 
 Cell = str | Decimal | dt.datetime | list[tuple[str, str]]
 ZERO = Decimal(0)

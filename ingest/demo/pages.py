@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ingest.demo.aws_catalog import opaque
+from ingest.demo.shape import opaque
 
 Json = dict[str, object]
 MARKER = "pull.json"

@@ -9,6 +9,7 @@ Run alone: python -c "from ingest.demo.shape import spike_date; print(spike_date
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import random
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,6 +45,11 @@ class Shape:
 def stream(seed: int, *labels: object) -> random.Random:
     """An independent random stream per label: adding a meter doesn't shift the numbers of another."""
     return random.Random("/".join(str(part) for part in (seed, *labels)))
+
+
+def opaque(label: str, length: int = 17) -> str:
+    """A stable identifier that looks like the vendor's."""
+    return hashlib.sha256(label.encode()).hexdigest()[:length]
 
 
 def scaled(value: float, digits: int) -> Decimal:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MODEL_VERSION = "weekday-median-1"
 # A service's excess matters to finance from this part of its provider's day on.
 MATERIAL_PART_OF_PROVIDER = 0.10
+# Longer than the yardstick's eight weeks and a month's recurrence: older days cannot change a verdict.
+WARM_UP_DAYS = 182
 _SIX_PLACES = Decimal("0.000001")
 
 
@@ -105,10 +107,11 @@ def run(settings: Settings, as_of: date | None = None, lookback_days: int = 90, 
 def find(con: duckdb.DuckDBPyConnection, as_of: date, lookback_days: int, rules: Rules) -> list[Finding]:
     """All findings in the `lookback_days` up to `as_of`, in order of date; needs `prepare_signal` on the connection."""
     first_day = as_of - timedelta(days=lookback_days - 1)
-    below = [series.until(as_of) for series in service_series(con)]
+    warm_up = first_day - timedelta(days=WARM_UP_DAYS)
+    below = [series.between(warm_up, as_of) for series in service_series(con)]
     found: list[Finding] = []
     for provider in provider_series(con):
-        known = provider.until(as_of)
+        known = provider.between(warm_up, as_of)
         children = [s for s in below if (s.provider_name, s.billing_currency) == (known.provider_name, known.billing_currency)]
         found.extend(_of_provider(con, known, children, first_day, rules))
     return sorted(found, key=lambda f: (f.day, f.series.provider_name, f.series.billing_currency, -abs(f.excess)))

@@ -205,7 +205,7 @@ def _prophet(series: DailySeries, dates: Sequence[date]) -> tuple[list[Day], str
     columns = zip(dates, predicted["yhat"], predicted["yhat_lower"], predicted["yhat_upper"], strict=True)
     days = [_ordered(day, _from_float(point), _from_float(low), _from_float(high)) for day, point, low, high in columns]
     seasons = "weekly and yearly" if yearly else "weekly"
-    left_out = f"; {len(odd)} odd days left out of the fit" if odd else ""
+    left_out = f"; {len(odd)} odd {'day' if len(odd) == 1 else 'days'} left out of the fit" if odd else ""
     return days, f"{len(history)} days of history, {seasons} seasonality{left_out}"
 
 

@@ -14,7 +14,7 @@ charge date: a bill that is still growing has a last day that is not over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -121,13 +121,15 @@ class DailySeries:
         index = (day - self.start).days
         return self.values[index] if 0 <= index < len(self.values) else None
 
+    def between(self, first: date, last: date) -> DailySeries:
+        """The days of the series from `first` to `last`, both included."""
+        skipped = max(0, (first - self.start).days)
+        kept = max(skipped, (last - self.start).days + 1)
+        return replace(self, start=self.start + timedelta(days=skipped), values=self.values[skipped:kept])
+
     def until(self, day: date) -> DailySeries:
         """The same series as it was known on `day`."""
-        kept = max(0, (day - self.start).days + 1)
-        return DailySeries(
-            self.provider_name, self.billing_currency, self.start, self.values[:kept],
-            self.service_name, self.sub_account_id, self.sub_account_name,
-        )
+        return self.between(self.start, day)
 
 
 def prepare_signal(con: duckdb.DuckDBPyConnection) -> None:

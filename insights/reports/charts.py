@@ -56,8 +56,8 @@ def trend_chart(con: duckdb.DuckDBPyConnection, basis: Basis) -> Chart | None:
         alt.Chart(alt.Data(values=data))
         .mark_bar()
         .encode(
-            x=alt.X("yearmonth(month):O", title=None, axis=alt.Axis(format="%b %y", labelAngle=0)),
-            y=alt.Y("sum(cost):Q", title=None, axis=alt.Axis(format="~s", tickCount=5)),
+            x=alt.X("yearmonth(month):O", title=None, axis=alt.Axis(format="%b %y", labelAngle=0), scale=alt.Scale(paddingInner=0.3)),
+            y=alt.Y("sum(cost):Q", title=None, axis=_amounts(5)),
             color=_provider_colour(domain),
             order=alt.Order("rank:O"),
         )
@@ -91,7 +91,7 @@ def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis
             x=alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b", grid=False, tickCount=8, labels=index == len(order) - 1))
         )
         scale = alt.Scale(zero=True, nice=True)
-        axis = alt.Axis(format="~s", tickCount=3)
+        axis = _amounts(3)
         band = base.mark_area(color=colour, opacity=0.18).encode(y=alt.Y("low:Q", title=None, scale=scale, axis=axis), y2="high:Q")
         expected = base.mark_line(color=colour, strokeDash=[4, 3], strokeWidth=1.4).encode(y="forecast:Q")
         actual = base.mark_line(color=colour, strokeWidth=1.8).encode(y="actual:Q")
@@ -120,7 +120,7 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
         alt.Chart(alt.Data(values=data))
         .mark_bar(height=14)
         .encode(
-            x=alt.X("change:Q", title=None, axis=alt.Axis(format="+~s", tickCount=6)),
+            x=alt.X("change:Q", title=None, axis=_amounts(6, "+~s")),
             y=alt.Y("name:N", title=None, sort=alt.SortField("rank"), axis=alt.Axis(labelLimit=330, ticks=False, domain=False)),
             color=colour,
         )
@@ -132,11 +132,18 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
     )
 
 
+def _amounts(ticks: int, number: str = "~s") -> Any:
+    """An axis of amounts with a plain 0."""
+    import altair as alt
+
+    return alt.Axis(tickCount=ticks, labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{number}')")
+
+
 def _provider_colour(domain: Sequence[str]) -> Any:
     import altair as alt
 
     colours = [OTHER if name == "Others" else PALETTE[index % len(PALETTE)] for index, name in enumerate(domain)]
-    legend = alt.Legend(title=None, orient="top", symbolType="square", direction="horizontal", labelLimit=260)
+    legend = alt.Legend(title=None, orient="top", symbolType="square", direction="horizontal", labelLimit=260, offset=10)
     return alt.Color("provider:N", scale=alt.Scale(domain=list(domain), range=colours), legend=legend)
 
 
@@ -176,7 +183,8 @@ def _svg(chart: Any, prefix: str) -> str:
     }  # fmt: skip
     drawn = vl_convert.vegalite_to_svg(chart.to_dict() | {"config": config})
     drawn = re.sub(r'\b(id="|url\(#|href="#)', lambda found: f"{found[1]}{_identifier(prefix)}-", drawn)
-    return re.sub(r'<svg class="marks" width="[\d.]+" height="[\d.]+"', '<svg class="chart" role="img"', drawn, count=1)
+    # Scales down with the page, never up: letters keep their size.
+    return re.sub(r'class="marks" width="([\d.]+)" height="[\d.]+"', r'class="chart" role="img" style="max-width:\1px"', drawn, count=1)
 
 
 def _identifier(text: str) -> str:

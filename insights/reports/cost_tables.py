@@ -180,7 +180,7 @@ def trend(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         title="Thirteen months",
         columns=(
             Column("Month"), Column(f"Billed {basis.currency}", "money"), Column(f"Effective {basis.currency}", "money"),
-            Column("Change", "money"), Column("Change %", "percent"), Column("State"),
+            Column("Change", "money", minus_above=2), Column("Change %", "percent"), Column("State"),
         ),
         rows=tuple(shown),
         source=COST_MART,

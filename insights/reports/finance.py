@@ -161,16 +161,20 @@ def _figures(basis: Basis, whole: cost_tables.Totals, ahead: Table, heading: tup
         Figure(f"Effective cost, {basis.currency}", whole.effective, "commitments spread over their use"),
         Figure(f"Billed, {basis.currency}", whole.billed, _billed_context(basis, whole)),
         Figure(
-            f"Against {basis.against}", change, f"{share * 100:+,.1f} % effective".replace("-", "−") if share is not None else "no bill to compare with"
+            f"Against {basis.against}",
+            change,
+            f"{share * 100:+,.1f} % effective".replace("-", "−") if share is not None else "no bill to compare with",
+            minus=None if whole.previous is None else (whole.effective, whole.previous),
         ),
     ]
     if heading and heading[0].total is not None:
         outlook = heading[0].total[4]
         figures.append(Figure("Month outlook", outlook if isinstance(outlook, Decimal) else None, "booked plus forecast usage of the days to come"))
     elif ahead.total is not None:
-        difference, off = ahead.total[4], ahead.total[5]
+        _, _, actual, expected, _, off = ahead.total
         percent = f"{off * 100:+,.1f} % of the usage forecast before".replace("-", "−") if isinstance(off, Decimal) else ""
-        figures.append(Figure("Against forecast", difference if isinstance(difference, Decimal) else None, percent))
+        if isinstance(actual, Decimal) and isinstance(expected, Decimal):
+            figures.append(Figure("Against forecast", actual - expected, percent, minus=(actual, expected)))
     else:
         figures.append(Figure("Against forecast", None, "no forecast was made before the month"))
     return tuple(figures)

@@ -25,11 +25,13 @@ class Column:
         kind: how a value is shown; money in the section's currency, percent as a fraction, price per million tokens,
             small_price per request, exact as all its decimals.
         minus: (current, previous) column indexes when this column is their difference, so that a printed row adds up.
+        minus_above: column index when this column is its difference to the row above, so that a printed column adds up.
     """
 
     label: str
     kind: Kind = "text"
     minus: tuple[int, int] | None = None
+    minus_above: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A headline figure: label, exact amount (None: unknown), and one line that puts it into proportion."""
+    """A headline figure.
+
+    Attributes:
+        amount: the exact amount; None where unknown.
+        context: one line that puts it into proportion.
+        minus: (current, previous) exact amounts when the figure is their difference: in print, the difference of the printed amounts.
+    """
 
     label: str
     amount: Decimal | None
     context: str
     kind: Kind = "money"
+    minus: tuple[Decimal, Decimal] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 from insights.reports.audit import exact_text
 from insights.reports.model import Cell, Column, Figure, Kind, Report, Table
@@ -88,6 +89,10 @@ def _rounded(table: Table) -> list[list[Cell]]:
             for row in rows:
                 now, before = row[column.minus[0]], row[column.minus[1]]
                 row[index] = now - before if isinstance(now, Decimal) and isinstance(before, Decimal) else None
+        if column.minus_above is not None:
+            for above, row in pairwise(rows):
+                now, before = row[column.minus_above], above[column.minus_above]
+                row[index] = now - before if isinstance(now, Decimal) and isinstance(before, Decimal) else None
     return rows
 
 
@@ -131,7 +136,8 @@ def figure_text(figure: Figure) -> str:
     """A headline amount as text."""
     if figure.amount is None:
         return UNKNOWN
-    return _number_text(figure.amount, figure.kind, signed=figure.label.startswith(("Against", "Change")))
+    amount = cents(figure.minus[0]) - cents(figure.minus[1]) if figure.minus else figure.amount
+    return _number_text(amount, figure.kind, signed=figure.label.startswith(("Against", "Change")))
 
 
 def _css(column: Column, cell: Cell = None) -> str:

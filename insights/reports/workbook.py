@@ -142,7 +142,7 @@ def _write_cell(sheet: Worksheet, row: int, place: int, cell: Cell, column: Colu
         guarded = cell.startswith(_FORMULA_STARTS) and not suffix
         sheet.write_string(row, place, cell, formats["guarded" if guarded else "text" + suffix])
     elif isinstance(cell, dt.date):
-        sheet.write_datetime(row, place, dt.datetime.combine(cell, dt.time()), formats["date" + suffix])  # noqa: DTZ901  # Excel has no zones
+        sheet.write_datetime(row, place, dt.datetime.combine(cell, dt.time()), formats["date" + suffix])  # Excel has no zones
     elif column.kind == "exact":
         sheet.write_string(row, place, exact_text(cell), formats["exact" + suffix])
     else:

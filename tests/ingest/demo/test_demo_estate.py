@@ -51,7 +51,7 @@ def bill_totals(root: Path, manifest: Path) -> dict[str, object]:
     return {"rows": rows, "billed": f"{billed.normalize():f}", "effective": f"{effective.normalize():f}"}
 
 
-def test_the_same_seed_writes_the_same_bytes_or_no_figure_can_be_compared(
+def test_the_same_seed_writes_the_same_bytes_or_figures_cannot_be_compared(
     written: SimpleNamespace, tmp_path: Path, digests: Digests
 ) -> None:
     """In another process, with other string hashes, and however many months stand before: 2026-10 is always the same."""

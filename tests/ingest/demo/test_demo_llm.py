@@ -178,4 +178,4 @@ def test_a_model_without_a_price_is_refused_instead_of_costing_nothing() -> None
 
 def test_a_list_price_is_the_one_of_its_day() -> None:
     before, after = (token_prices("openai", "gpt-5.6-terra", dt.date(2026, 7, day)) for day in (29, 30))
-    assert (before.uncached, after.uncached) == (Decimal("2.5"), Decimal("2"))
+    assert (before.uncached, after.uncached) == (Decimal("2.5"), Decimal(2))

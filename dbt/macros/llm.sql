@@ -102,7 +102,10 @@
 
     )
 
-    select * from priced
+    select
+        *,
+        cast(unit_price * pricing_quantity as decimal(38, 12)) as priced_cost
+    from priced
 {%- endmacro %}
 
 {# What LLM cost reports don't know: commitments, reservations, regions, resources, invoices, split costs, tags. #}
@@ -166,8 +169,8 @@
         'Standard' as PricingCategory,
         unit_price as ListUnitPrice,
         unit_price as ContractedUnitPrice,
-        {{ exact_product('unit_price', 'pricing_quantity') }} as ListCost,
-        {{ exact_product('unit_price', 'pricing_quantity') }} as ContractedCost,
+        priced_cost as ListCost,
+        priced_cost as ContractedCost,
         amount as BilledCost,
         amount as EffectiveCost,
         currency as BillingCurrency,

@@ -1,0 +1,132 @@
+"""What only some providers promise of their rows; a source that is not named here gets the generic suite alone.
+
+Data flow: source name → extra rules → `quality.suites.bronze_suite`.
+The rules follow the providers' documents: AWS "Cost and Usage Reports user guide", OpenAI "Usage and Costs API",
+Anthropic "Usage and Cost Admin API".
+Not for direct use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from quality.rules import Rule, no_rows, not_null
+
+_ROW = "_object_key, _row_number"
+_READ_ROW = "read the row in landing (`_object_key`, `_row_number`) and compare it with the provider's document"
+# Hourly reports may begin a line some hours before the month in the account's own time zone.
+_USAGE_TYPES = "('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')"
+_MONTH_START = "CAST(_billing_period || '-01' AS DATE)"
+
+
+def rules_of(source_name: str) -> tuple[Rule, ...]:
+    """The extra rules of a source; empty for a source without any."""
+    make = _REGISTRY.get(source_name)
+    return make() if make is not None else ()
+
+
+def _aws() -> tuple[Rule, ...]:
+    outside = (
+        f"(CAST(line_item_usage_start_date AS DATE) < {_MONTH_START} - INTERVAL 1 DAY"
+        f" OR CAST(line_item_usage_start_date AS DATE) > {_MONTH_START} + INTERVAL 1 MONTH)"
+    )
+    return (
+        not_null("line_item_line_item_type", _READ_ROW),
+        not_null("bill_payer_account_id", _READ_ROW),
+        not_null("line_item_usage_account_id", _READ_ROW, severity="warn"),
+        no_rows(
+            "bill_is_of_the_slice",
+            f"SELECT {_ROW}, bill_billing_period_start_date FROM {{batch}}"
+            " WHERE coalesce(strftime(bill_billing_period_start_date, '%Y-%m'), '') <> _billing_period",
+            "load the delivery into the period that its rows name",
+            column="bill_billing_period_start_date",
+        ),
+        no_rows(
+            "usage_is_in_the_period",
+            f"SELECT {_ROW}, line_item_usage_start_date FROM {{batch}} WHERE line_item_line_item_type IN {_USAGE_TYPES} AND {outside}",
+            _READ_ROW,
+            column="line_item_usage_start_date",
+        ),
+        no_rows(
+            "charges_are_in_the_period",
+            f"SELECT {_ROW}, line_item_line_item_type, line_item_usage_start_date FROM {{batch}}"
+            f" WHERE line_item_line_item_type NOT IN {_USAGE_TYPES} AND {outside}",
+            "credits, refunds and fees may name the time of what they correct; look whether these do",
+            severity="warn",
+            column="line_item_usage_start_date",
+        ),
+        no_rows(
+            "usage_ends_after_it_starts",
+            f"SELECT {_ROW} FROM {{batch}} WHERE line_item_usage_end_date < line_item_usage_start_date",
+            _READ_ROW,
+        ),
+        no_rows(
+            "covered_usage_has_an_effective_cost",
+            f"SELECT {_ROW}, line_item_line_item_type FROM {{batch}} WHERE"
+            " (line_item_line_item_type = 'DiscountedUsage'"
+            " AND coalesce(reservation_net_effective_cost, reservation_effective_cost) IS NULL)"
+            " OR (line_item_line_item_type = 'SavingsPlanCoveredUsage'"
+            " AND coalesce(savings_plan_net_savings_plan_effective_cost, savings_plan_savings_plan_effective_cost) IS NULL)",
+            "let the export include the reservation and savings plan columns; without them effective cost is too low",
+            severity="warn",
+        ),
+    )
+
+
+def _buckets(start: str, end: str) -> tuple[Rule, ...]:
+    return (
+        not_null(start, _READ_ROW),
+        not_null(end, _READ_ROW),
+        no_rows(
+            "bucket_is_in_the_slice",
+            f"SELECT {_ROW}, _slice, {start} FROM {{batch}} WHERE strftime({start}, '%Y-%m-%d') <> _slice"
+            " OR left(_slice, 7) <> _billing_period",
+            "load the pull again: a bucket lies outside the UTC day that it was filed under",
+            column=start,
+        ),
+        no_rows(
+            "bucket_is_at_most_a_day",
+            f"SELECT {_ROW}, {start}, {end} FROM {{batch}} WHERE {end} <= {start} OR {end} > {start} + INTERVAL 1 DAY",
+            "pull with a bucket width of one day or less",
+            column=end,
+        ),
+    )
+
+
+def _openai_usage() -> tuple[Rule, ...]:
+    return (
+        *_buckets("bucket_start", "bucket_end"),
+        not_null("model", "pull the usage grouped by model", severity="warn"),
+        no_rows(
+            "cached_tokens_are_part_of_input",
+            f"SELECT {_ROW}, input_tokens, input_cached_tokens, input_cache_write_tokens FROM {{batch}}"
+            " WHERE coalesce(input_cached_tokens, 0) + coalesce(input_cache_write_tokens, 0) > input_tokens",
+            "OpenAI's input_tokens contains the cached ones; look whether the payload's meaning has changed (law 4)",
+            column="input_cached_tokens",
+        ),
+        no_rows(
+            "input_tokens_are_the_sum_of_their_parts",
+            f"SELECT {_ROW}, input_tokens FROM {{batch}} WHERE input_uncached_tokens + coalesce(input_cached_tokens, 0)"
+            " + coalesce(input_cache_write_tokens, 0) <> input_tokens",
+            "OpenAI's input_tokens is uncached + cached + cache writes; look whether the payload's meaning has changed (law 4)",
+            severity="warn",
+            column="input_tokens",
+        ),
+    )
+
+
+def _anthropic_usage() -> tuple[Rule, ...]:
+    return (
+        *_buckets("starting_at", "ending_at"),
+        not_null("model", "pull the usage grouped by model", severity="warn"),
+    )
+
+
+_REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
+    "aws_cur": _aws,
+    "aws_cur2": _aws,
+    "openai_usage": _openai_usage,
+    "openai_costs": lambda: _buckets("bucket_start", "bucket_end"),
+    "anthropic_usage": _anthropic_usage,
+    "anthropic_costs": lambda: _buckets("starting_at", "ending_at"),
+}

@@ -1,0 +1,218 @@
+"""What must hold in bronze and in the marts, as Python functions that return suites of rules.
+
+Data flow: `Source` (table, measures, currency) → `bronze_suite`; the marts' contracts → `marts_suites`; both → `quality.engine`.
+
+A new provider gets the whole of `bronze_suite` from its `Source`; what only one provider promises is in `source_rules.py`.
+
+Run alone: python -c "from ingest.source import source_named; from quality.suites import bronze_suite; print(bronze_suite(source_named('aws_cur2')))"
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pyarrow as pa
+
+from costlake.delta import sql_type
+from costlake.tables import LINEAGE, TableSpec
+from ingest.source import Source
+from quality.rules import Rule, Suite, between, no_rows, not_null
+from quality.slices import sql_text
+from quality.source_rules import rules_of
+
+# ISO 4217, the alphabetic codes of national currencies in use (FOCUS 1.4 demands them of BillingCurrency).
+ISO_4217 = """AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF
+    CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS
+    INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR
+    MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE
+    SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XCG
+    XOF XPF YER ZAR ZMW ZWG"""
+_LATEST_DELIVERY = dt.timedelta(days=3)
+_ROW = "_object_key, _row_number"
+# A file handed over alone has no manifest; an account is known where accounts.yml names it.
+_OPTIONAL_LINEAGE = frozenset({"_account_id", "_account_name", "_manifest_hash"})
+
+_REINGEST = "read the row in landing (`_object_key`, `_row_number`); correct the reader in ingest/sources, or ask the provider for a redelivery"
+_REBUILD = "run `costlake transform --full-refresh`; if it stays, correct the dbt model"
+
+
+def bronze_suite(source: Source, checked_at: dt.datetime | None = None) -> Suite:
+    """The suite of a source's bronze table, for the rows of one export.
+
+    Args:
+        source: what the provider says of itself.
+        checked_at: the instant against which freshness is judged; None leaves freshness out (a selection of old slices).
+
+    Returns:
+        Rules on shape, lineage, identity, active deliveries, money, currency, counts, freshness, then the provider's own.
+    """
+    rules = [
+        Rule("has_rows", "row_count", "fail", "run `costlake deliveries`, then `costlake ingest`", minimum=1),
+        no_rows(
+            "columns_are_present_and_typed",
+            _columns_sql(source.table),
+            f"bring the table's columns back to TableSpec {source.table.name} in ingest/sources",
+        ),
+        *(not_null(field.name, "correct the loader: every row names its delivery") for field in LINEAGE if field.name not in _OPTIONAL_LINEAGE),
+        no_rows(
+            "row_identity_is_unique",
+            "SELECT _delivery_id, _object_key, _row_number, count(*) AS copies FROM {batch} GROUP BY ALL HAVING count(*) > 1",
+            "load the slice again with `costlake ingest`; a slice was written twice",
+        ),
+        no_rows(
+            "only_one_delivery_is_active",
+            "SELECT _billing_period, _slice, min(_delivery_id) AS one, max(_delivery_id) AS other FROM {batch}"
+            " GROUP BY ALL HAVING count(DISTINCT _delivery_id) > 1",
+            "load the newest delivery of the slice again; it replaces the slice whole",
+        ),
+        *_money_rules(source),
+        *_count_rules(source),
+        *rules_of(source.name),
+    ]
+    if checked_at is not None:
+        rules.append(_freshness_rule(checked_at))
+    return Suite(f"bronze_{source.name}", "bronze", f"bronze.{source.table.name}", tuple(rules))
+
+
+def _columns_sql(table: TableSpec) -> str:
+    wanted = ", ".join(f"({sql_text(field.name)}, {sql_text(sql_type(field.type))})" for field in table.schema)
+    return (
+        f"SELECT wanted.name AS column_name, wanted.type AS wanted, found.column_type AS found FROM (VALUES {wanted}) wanted(name, type)"
+        " LEFT JOIN (DESCRIBE SELECT * FROM {batch}) found ON found.column_name = wanted.name"
+        " WHERE found.column_type IS NULL"
+        " OR replace(found.column_type, 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ') <> wanted.type"
+    )
+
+
+def _money_rules(source: Source) -> list[Rule]:
+    rules = [
+        no_rows(f"{name}_is_known", f"SELECT {_ROW} FROM {{batch}} WHERE ({_braced(sql)}) IS NULL", _REINGEST)
+        for name, sql in source.measures.items()
+    ]
+    if source.currency_sql is not None:
+        currency = _braced(source.currency_sql)
+        rules.append(
+            no_rows(
+                "currency_is_iso_4217",
+                f"SELECT {_ROW}, {currency} AS currency FROM {{batch}}"
+                f" WHERE coalesce({currency}, '') NOT IN ({_codes()})",
+                _REINGEST,
+            )
+        )
+    return rules
+
+
+def _count_rules(source: Source) -> list[Rule]:
+    if source.feeds != "tokens":
+        return []
+    lineage = {field.name for field in LINEAGE}
+    counts = [field.name for field in source.table.schema if pa.types.is_int64(field.type) and field.name not in lineage]
+    return [between(column, 0, None, _REINGEST) for column in counts]
+
+
+def _freshness_rule(checked_at: dt.datetime) -> Rule:
+    oldest = int((checked_at - _LATEST_DELIVERY).timestamp())
+    return no_rows(
+        "newest_delivery_is_fresh",
+        f"SELECT max(_ingested_at) AS newest_delivery FROM {{batch}} HAVING epoch(max(_ingested_at)) < {oldest}",
+        "look whether the provider still delivers (`costlake deliveries`) and whether the ingest DAG runs",
+        severity="warn",
+    )
+
+
+def marts_suites() -> tuple[Suite, ...]:
+    """The suites of FOCUS and the marts, one per table of the warehouse."""
+    return (_focus_suite(), _cost_suite(), _token_suite(), _model_suite())
+
+
+def _focus_suite() -> Suite:
+    place = "x_SourceId, x_ObjectKey, x_RowNumber"
+    rules = (
+        Rule("has_rows", "row_count", "fail", "run `costlake transform`", minimum=1),
+        *(not_null(column, _REBUILD) for column in ("x_SourceId", "x_BillingPeriod", "x_DeliveryId", "BilledCost", "EffectiveCost")),
+        *(not_null(column, _REBUILD) for column in ("ChargePeriodStart", "ChargeCategory", "ServiceCategory")),
+        _iso_rule("BillingCurrency", place),
+        no_rows(
+            "owner_or_reason_is_given",
+            f"SELECT {place} FROM {{batch}} WHERE x_Owner IS NULL AND x_OwnerReason IS NULL",
+            "give the row an owner or a reason in its staging model (law 3)",
+        ),
+        no_rows(
+            "model_or_reason_is_given",
+            f"SELECT {place}, ServiceName FROM {{batch}}"
+            " WHERE ServiceCategory = 'AI and Machine Learning' AND x_ModelId IS NULL AND x_ModelReason IS NULL",
+            "give the row a model or a reason in its staging model (law 1)",
+        ),
+    )
+    return Suite("focus_cost_and_usage", "marts", "focus.cost_and_usage", rules)
+
+
+def _cost_suite() -> Suite:
+    place = "source_id, billing_period, charge_date, service_name"
+    keys = ("source_id", "billing_period", "charge_date", "provider_name", "service_category", "charge_category")
+    rules = (
+        Rule("has_rows", "row_count", "fail", "run `costlake transform`", minimum=1),
+        *(not_null(column, _REBUILD) for column in (*keys, "billed_cost", "effective_cost")),
+        between("line_count", 1, None, _REBUILD),
+        _iso_rule("billing_currency", place),
+        no_rows(
+            "owner_or_reason_is_given",
+            f"SELECT {place} FROM {{batch}} WHERE owner IS NULL AND owner_reason IS NULL",
+            "give the row an owner or a reason in its staging model (law 3)",
+        ),
+        no_rows(
+            "charge_date_is_in_billing_period",
+            f"SELECT {place} FROM {{batch}} WHERE strftime(charge_date, '%Y-%m') <> billing_period",
+            "a provider may bill late usage; compare with the line in bronze, and correct the reader if it shifted the time zone",
+            severity="warn",
+        ),
+    )
+    return Suite("fct_cost_daily", "marts", "marts.fct_cost_daily", rules)
+
+
+def _token_suite() -> Suite:
+    place = "billing_period, charge_date, provider_name, model_id, token_class"
+    rules = (
+        *(not_null(column, _REBUILD) for column in ("billing_period", "charge_date", "provider_name")),
+        between("tokens", 0, None, _REBUILD),
+        between("cost_per_million_tokens", 0, None, "look for a credit larger than the usage of that day and class", severity="warn"),
+        _iso_rule("billing_currency", place, known_only=True),
+        no_rows(
+            "price_or_reason_is_given",
+            f"SELECT {place} FROM {{batch}} WHERE cost_per_million_tokens IS NULL AND cost_reason IS NULL",
+            "give the reason in fct_token_economics_daily: unknown is never 0 and never silent (law 1)",
+        ),
+    )
+    return Suite("fct_token_economics_daily", "marts", "marts.fct_token_economics_daily", rules)
+
+
+def _model_suite() -> Suite:
+    place = "billing_period, charge_date, provider_name, model_id"
+    rules = (
+        *(not_null(column, _REBUILD) for column in ("billing_period", "charge_date", "provider_name")),
+        between("cache_hit_rate", 0, 1, _REBUILD),
+        between("request_count", 0, None, _REBUILD),
+        between("input_tokens_total", 0, None, _REBUILD),
+        between("output_tokens", 0, None, _REBUILD),
+        between("cost_per_million_tokens", 0, None, "look for a credit larger than the usage of that day and model", severity="warn"),
+        _iso_rule("billing_currency", place, known_only=True),
+    )
+    return Suite("fct_model_economics_daily", "marts", "marts.fct_model_economics_daily", rules)
+
+
+def _iso_rule(column: str, place: str, *, known_only: bool = False) -> Rule:
+    condition = f"{column} NOT IN ({_codes()})" if known_only else f"coalesce({column}, '') NOT IN ({_codes()})"
+    return no_rows(
+        "currency_is_iso_4217",
+        f"SELECT {place}, {column} FROM {{batch}} WHERE {condition}",
+        "correct the currency in the source's staging model",
+        column=column,
+    )
+
+
+def _codes() -> str:
+    return ", ".join(sql_text(code) for code in ISO_4217.split())
+
+
+def _braced(sql: str) -> str:
+    return sql.replace("{", "{{").replace("}", "}}")

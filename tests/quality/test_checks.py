@@ -1,0 +1,180 @@
+"""Great Expectations on bronze and marts: what must hold stops, what should hold is told, and nothing hides anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from costlake.errors import LakeError, QualityError
+from costlake.periods import FixedClock
+from costlake.tables import BRONZE_MONEY, bronze_table
+from ingest.source import all_sources
+from quality import checks
+from quality.ledger import CheckResult, newest_checks
+from quality.suites import bronze_suite
+from tests.quality.handmade import CLOUD, MODEL, NOON, RIVAL, Estate, row
+
+pytestmark = pytest.mark.usefixtures("great_expectations")
+
+
+def broken(results: list[CheckResult]) -> set[tuple[str | None, str, str]]:
+    return {(r.source_id or r.table_name, r.expectation, r.status) for r in results if not r.success}
+
+
+def failing(estate: Estate, layer: str = "bronze") -> set[tuple[str | None, str, str]]:
+    with pytest.raises(QualityError):
+        checks.run(estate.settings, layer, estate.clock)  # type: ignore[arg-type]
+    return broken(newest_checks(estate.settings))
+
+
+def test_good_rows_pass_every_rule_and_every_result_is_in_the_ledger(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1"), row("-2")])
+    estate.deliver(MODEL, "model-usage", "2026-10", [{"tokens": 5}])
+    results = checks.run(estate.settings, "bronze", estate.clock, run_id="r1")
+    assert broken(results) == set()
+    assert {r.source_id for r in results} == {"cloud-main", "model-usage"}
+    assert len(results) == len(newest_checks(estate.settings)) > 20
+    assert {(r.run_id, r.checked_at) for r in newest_checks(estate.settings)} == {("r1", NOON)}
+    counted = next(r for r in results if r.source_id == "cloud-main" and r.expectation == "billed_is_known")
+    assert (counted.unexpected_count, counted.element_count) == (0, 2)
+
+
+def test_one_bad_source_does_not_hide_the_results_of_another(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [{**row("1"), "amount": None}])
+    estate.deliver(RIVAL, "rival", "2026-10", [row("1")])
+    estate.deliver(MODEL, "model-usage", "2026-10", [{"tokens": -5}])
+    with pytest.raises(QualityError) as caught:
+        checks.run(estate.settings, "bronze", estate.clock)
+    assert "failed: cloud-main, model-usage" in str(caught.value) and "part-1" in str(caught.value)
+    results = newest_checks(estate.settings)
+    assert checks.failed_sources(results) == ["cloud-main", "model-usage"]
+    assert all(r.success for r in results if r.source_id == "rival")
+    assert broken(results) == {("cloud-main", "billed_is_known", "fail"), ("model-usage", "tokens_is_in_range", "fail")}
+
+
+def test_a_table_that_cannot_be_read_does_not_stop_the_others(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1")])
+    estate.deliver(RIVAL, "rival", "2026-10", [row("1")])
+    for file in (estate.settings.lake / "bronze" / "cloud_bill").rglob("*.parquet"):
+        file.write_bytes(b"not parquet")
+    assert failing(estate) == {("cloud-main", "table_is_readable", "fail")}
+    assert any(r.source_id == "rival" for r in newest_checks(estate.settings))
+
+
+def test_a_warning_is_told_but_does_not_stop(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1")])
+    later = FixedClock(NOON + dt.timedelta(days=4))
+    assert broken(checks.run(estate.settings, "bronze", later)) == {("cloud-main", "newest_delivery_is_fresh", "warn")}
+
+
+def test_a_selection_of_slices_is_all_that_is_read(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-09", [{**row("1"), "amount": None}])
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1")])
+    results = checks.run(estate.settings, "bronze", estate.clock, slices=[("cloud-main", "2026-10")])
+    assert {r.element_count for r in results} == {1}
+
+
+def test_two_active_deliveries_of_one_slice_and_a_row_written_twice_are_caught(estate: Estate) -> None:
+    first = estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1")])
+    rows = pa.concat_tables([_bronze(estate), _bronze(estate), _bronze(estate, delivery_id=first + "-other")])
+    estate.lake.overwrite(CLOUD.table, rows)
+    assert failing(estate) == {
+        ("cloud-main", "only_one_delivery_is_active", "fail"),
+        ("cloud-main", "row_identity_is_unique", "fail"),
+    }
+
+
+def test_an_unknown_currency_is_caught_and_a_hostile_one_is_no_sql(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1", currency="'); DROP TABLE x; --{batch}:y"), row("1", currency=None)])
+    assert failing(estate) == {("cloud-main", "currency_is_iso_4217", "fail")}
+
+
+def test_a_column_of_another_type_is_caught(estate: Estate) -> None:
+    fields = [pa.field(f.name, BRONZE_MONEY if f.name == "currency" else f.type) for f in CLOUD.table.schema][:3]
+    drifted = replace(CLOUD, table=bronze_table("cloud_bill", fields))
+    estate.deliver(drifted, "cloud-main", "2026-10", [{**row("1"), "currency": Decimal(1)}])
+    assert ("cloud-main", "columns_are_present_and_typed", "fail") in failing(estate)
+
+
+def test_an_empty_bronze_is_not_a_green_run(estate: Estate) -> None:
+    assert failing(estate) == {("bronze", "has_rows", "fail")}
+
+
+def test_every_real_source_gets_a_suite_from_what_it_says_of_itself() -> None:
+    for source in all_sources().values():
+        names = [rule.name for rule in bronze_suite(source, NOON).rules]
+        assert {"has_rows", "columns_are_present_and_typed", "row_identity_is_unique", "only_one_delivery_is_active"} <= set(names)
+        assert {f"{measure}_is_known" for measure in source.measures} <= set(names)
+        assert ("currency_is_iso_4217" in names) == (source.feeds == "focus"), source.name
+
+
+def test_good_marts_pass(estate: Estate) -> None:
+    good_marts(estate)
+    assert broken(checks.run(estate.settings, "marts", estate.clock)) == set()
+
+
+@pytest.mark.parametrize(
+    ("damage", "table", "expectation"),
+    [
+        ("UPDATE focus.cost_and_usage SET x_Owner = NULL", "focus.cost_and_usage", "owner_or_reason_is_given"),
+        (
+            "UPDATE focus.cost_and_usage SET ServiceCategory = 'AI and Machine Learning'",
+            "focus.cost_and_usage",
+            "model_or_reason_is_given",
+        ),
+        ("UPDATE focus.cost_and_usage SET BillingCurrency = 'dollars'", "focus.cost_and_usage", "currency_is_iso_4217"),
+        ("UPDATE marts.fct_cost_daily SET owner = NULL", "marts.fct_cost_daily", "owner_or_reason_is_given"),
+        ("UPDATE marts.fct_cost_daily SET billed_cost = NULL", "marts.fct_cost_daily", "billed_cost_is_not_null"),
+        ("UPDATE marts.fct_model_economics_daily SET cache_hit_rate = 1.01", "marts.fct_model_economics_daily", "cache_hit_rate_is_in_range"),
+        (
+            "UPDATE marts.fct_token_economics_daily SET cost_per_million_tokens = NULL",
+            "marts.fct_token_economics_daily",
+            "price_or_reason_is_given",
+        ),
+        ("DROP TABLE marts.fct_model_economics_daily", "marts.fct_model_economics_daily", "table_exists"),
+    ],
+)
+def test_a_damaged_mart_is_caught(estate: Estate, damage: str, table: str, expectation: str) -> None:
+    good_marts(estate)
+    estate.sql(damage)
+    assert failing(estate, "marts") == {(table, expectation, "fail")}
+
+
+def test_late_usage_is_a_warning(estate: Estate) -> None:
+    good_marts(estate)
+    estate.sql("UPDATE marts.fct_cost_daily SET charge_date = '2026-09-30'")
+    found = broken(checks.run(estate.settings, "marts", estate.clock))
+    assert found == {("marts.fct_cost_daily", "charge_date_is_in_billing_period", "warn")}
+
+
+def test_a_missing_warehouse_is_an_error_not_a_pass(estate: Estate) -> None:
+    estate.settings.warehouse.unlink()
+    with pytest.raises(LakeError, match="costlake transform"):
+        checks.run(estate.settings, "marts", estate.clock)
+
+
+def test_nothing_but_the_engine_costs_the_nine_seconds() -> None:
+    code = "import sys, quality.checks, quality.reconcile, quality.page; sys.exit('great_expectations' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def good_marts(estate: Estate) -> None:
+    estate.focus("cloud-main", "2026-10", [("10.25", "8")])
+    estate.sql("INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', 5, 1, 1, NULL)")
+    estate.sql("INSERT INTO marts.fct_model_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'USD', 1, 5, 5, 1, 0.5)")
+
+
+def _bronze(estate: Estate, delivery_id: str | None = None) -> pa.Table:
+    connection = estate.lake.connect()
+    try:
+        rows = connection.execute("SELECT * FROM bronze.cloud_bill").to_arrow_table().to_pylist()
+    finally:
+        connection.close()
+    changed = [{**r, "_delivery_id": delivery_id or r["_delivery_id"]} for r in rows]
+    return pa.Table.from_pylist(changed, schema=CLOUD.table.schema)

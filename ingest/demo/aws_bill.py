@@ -18,7 +18,7 @@ from ingest.demo.aws_savings_plan import savings_plan_lines
 from ingest.demo.shape import days_of, last_day, scaled, spike_date, stream
 
 CENT = Decimal("0.01")
-SUPPORT_RATE = Decimal("0.03")
+SUPPORT_RATE = Decimal("0.01")
 TAX_RATE = Decimal("0.0125")
 # AWS services of which the demo's accounts pay tax; marketplace sellers and commitments invoice without.
 TAXED = ("AmazonEC2", "AmazonS3", "AmazonSageMaker", "AmazonBedrock", "AmazonRDS")
@@ -117,7 +117,7 @@ def _support(bill: Bill, rows: list[BillLine]) -> BillLine:
         "line_item_usage_amount": base,
         "line_item_unblended_rate": rate_text(SUPPORT_RATE),
         "line_item_blended_rate": rate_text(SUPPORT_RATE),
-        "line_item_line_item_description": "3% of monthly AWS usage for Enterprise support",
+        "line_item_line_item_description": "1% of monthly AWS usage for Enterprise support",
     }
     return month_line(bill, "support", "Fee", PAYER, base * SUPPORT_RATE, cells, end=bill.last_second)
 

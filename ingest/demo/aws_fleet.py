@@ -116,7 +116,7 @@ _LAKE_BUCKET = "costlake-demo-lake-{}"
 _COMPUTE = (
     Group(P5, "research", 2, 22.4, GPU, "i-0{}", _TRAINING),
     Group(P5, "product", 1, 23.2, GPU, "i-0{}", _SERVING),
-    Group(P4D, "platform", 2, 20.5, GPU, "i-0{}", _tags("platform", "staging", "evals"), reserved=True),
+    Group(P4D, "platform", 2, 23.0, STEADY, "i-0{}", _tags("platform", "staging", "evals"), reserved=True),
     Group(G6, "product", 14, 21.0, TRAFFIC, "i-0{}", _SERVING, joining=8),
     Group(G6_SPOT, "data", 12, 16.0, OFFICE, "i-0{}", _tags("data", "dev", "embeddings"), joining=4),
     Group(M7I, "platform", 24, 24.0, FLAT, "i-0{}", _CORE, joining=10),

@@ -104,10 +104,15 @@ def invoke_dbt(settings: Settings, command: list[str]) -> int:
     Raises:
         TransformError: names the first failed node and its message.
     """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     with dbt_environment(settings):
-        outcome = dbtRunner().invoke(["--quiet", "--no-version-check", *command])
+        try:
+            outcome = dbtRunner().invoke(["--quiet", "--no-version-check", *command])
+        finally:
+            # dbt-duckdb keeps the file open for the life of the process; the next step has to open it its own way.
+            DuckDBConnectionManager.close_all_connections()
     results = list(getattr(outcome.result, "results", None) or [])
     failed = [result for result in results if str(result.status) in ("error", "fail", "runtime error")]
     if failed or not outcome.success:

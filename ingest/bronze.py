@@ -198,11 +198,10 @@ def _verify(
     connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, period: str, path: Path
 ) -> int:
     """Read back what was written; rows and billed total of the delivery must be the judged ones. Returns all rows."""
-    billed = f"sum({source.measures['billed']})" if "billed" in source.measures else "NULL"
-    mine = f"_delivery_id = {_text(judged.delivery_id)}"
+    mine = f"FILTER (WHERE _delivery_id = {_text(judged.delivery_id)})"
+    billed = f"sum({source.measures['billed']}) {mine}" if "billed" in source.measures else "NULL"
     totals = connection.execute(
-        f"SELECT count(*), count(*) FILTER (WHERE {mine}), (SELECT {billed} FROM read_parquet({_text(str(path))}) WHERE {mine}) "
-        f"FROM read_parquet({_text(str(path))})"
+        f"SELECT count(*), count(*) {mine}, {billed} FROM read_parquet({_text(str(path))})"
     ).fetchall()[0]
     expected = [total for total in judged.totals if total.billing_period == period]
     rows = sum(total.row_count for total in expected)

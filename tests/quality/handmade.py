@@ -98,7 +98,7 @@ class Estate:
         if ledger:
             total = None
             if source.feeds == "focus":
-                total = Decimal(announced) if announced else sum((Decimal(row["amount"]) for row in rows), Decimal(0))
+                total = Decimal(announced) if announced else sum((row["amount"] or Decimal(0) for row in rows), Decimal(0))
             said = ControlTotal(period, period, "USD" if total is not None else None, len(rows), total, total)
             moment = FixedClock(NOON + dt.timedelta(seconds=number))
             record_deliveries(

@@ -110,7 +110,7 @@ def judge(values: Sequence[Decimal | None], rules: Rules, material: Sequence[flo
         excesses[day] = actual - expectation.level
         verdict = _verdict(day, actual, expectation, rules, material)
         if shift is not None and _fits(shift, day, actual, rules):
-            history[shift.start : day] = [None] * (day - shift.start)
+            history[shift.start : day] = _unknown(day - shift.start)
             level_start, shift, verdict = shift.old_level_start, None, None
         if verdict is None or _recurs_monthly(excesses, day):
             continue
@@ -130,10 +130,10 @@ def expect(history: Days, day: int, start: int = 0) -> Expectation | None:
     Days before `start` belong to an older level: they give the shape of the week, not the height.
     """
     first = max(0, day - WINDOW_DAYS)
-    window: Days = [None] * (WINDOW_DAYS - (day - first)) + history[first:day]
+    window: Days = [*_unknown(WINDOW_DAYS - (day - first)), *history[first:day]]
     # Position 0 of the window has the weekday of `day`; positions before `level` are of the older level.
     level = max(0, WINDOW_DAYS - (day - start))
-    since: Days = [None] * level + window[level:]
+    since: Days = [*_unknown(level), *window[level:]]
     if _known(since) < (MIN_HISTORY_DAYS if start == 0 else MIN_DAYS_AFTER_SHIFT):
         return None
     weeks = [window[at : at + WEEK] for at in range(0, WINDOW_DAYS, WEEK)]
@@ -146,6 +146,10 @@ def expect(history: Days, day: int, start: int = 0) -> Expectation | None:
     expected = max(0.0, (intercept + slope * WINDOW_DAYS) * shape[0])
     fitted = [(intercept + slope * at) * shape[at % WEEK] for at in range(WINDOW_DAYS)]
     return Expectation(expected, _spread(since, fitted, expected), shaped=factors is not None)
+
+
+def _unknown(count: int) -> Days:
+    return [None] * count
 
 
 def _known(days: Days) -> int:
@@ -218,7 +222,7 @@ def _verdict(day: int, actual: float, expectation: Expectation, rules: Rules, ma
 
 def _fits(shift: _Shift, day: int, actual: float, rules: Rules) -> bool:
     """Whether the day is back at the level before a shift."""
-    before: Days = shift.old_history[: shift.start] + [None] * (day - shift.start)
+    before: Days = [*shift.old_history[: shift.start], *_unknown(day - shift.start)]
     expectation = expect(before, day, shift.old_level_start)
     return expectation is not None and _verdict(day, actual, expectation, rules, None) is None
 

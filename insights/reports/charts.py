@@ -53,7 +53,7 @@ def trend_chart(con: duckdb.DuckDBPyConnection, basis: Basis) -> Chart | None:
     ]
     domain = [*order, "Others"] if any(point["provider"] == "Others" for point in data) else order
     chart = (
-        alt.Chart(alt.Data(values=data))
+        alt.Chart(_inline(data))
         .mark_bar()
         .encode(
             x=alt.X("yearmonth(month):O", title=None, axis=alt.Axis(format="%b %y", labelAngle=0), scale=alt.Scale(paddingInner=0.3)),
@@ -87,7 +87,7 @@ def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis
         for point in points:
             point["odd"] = point["actual"] if (point["day"], provider) in marked else None
         colour = PALETTE[index]
-        base = alt.Chart(alt.Data(values=points)).encode(
+        base = alt.Chart(_inline(points)).encode(
             x=alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b", grid=False, tickCount=8, labels=index == len(order) - 1))
         )
         scale = alt.Scale(zero=True, nice=True)
@@ -117,7 +117,7 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
     ]
     colour = alt.Color("way:N", legend=None, scale=alt.Scale(domain=["more", "less"], range=[RISE, FALL]))
     bars = (
-        alt.Chart(alt.Data(values=data))
+        alt.Chart(_inline(data))
         .mark_bar(height=14)
         .encode(
             x=alt.X("change:Q", title=None, axis=_amounts(6, "+~s")),
@@ -130,6 +130,10 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
     return Chart(
         "movers_chart", "What changed", _svg(bars, "movers" + basis.currency), description, f"Change against {basis.against}, {basis.currency}."
     )
+
+
+def _inline(points: Sequence[dict[str, Any]]) -> Any:
+    return {"values": list(points)}
 
 
 def _amounts(ticks: int, number: str = "~s") -> Any:

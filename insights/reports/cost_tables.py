@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from insights.reports.basis import Basis, month_name, ratio
 from insights.reports.model import Cell, Column, Table
@@ -213,7 +213,7 @@ def commitments(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         """,
         [basis.currency, basis.period.label],
     ).fetchall()
-    shown = tuple(
+    shown: tuple[tuple[Any, ...], ...] = tuple(
         (service, provider, used, unused, ratio(used, used + unused), ratio(covered or Decimal(0), listed), bought)
         for provider, service, used, unused, bought, covered, listed in rows
     )
@@ -234,7 +234,7 @@ def commitments(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     )  # fmt: skip
 
 
-def _grouped(con: duckdb.DuckDBPyConnection, basis: Basis, names: list[str]) -> list[tuple[Cell, ...]]:
+def _grouped(con: duckdb.DuckDBPyConnection, basis: Basis, names: list[str]) -> list[tuple[Any, ...]]:
     """Rows of (names…, billed, effective, previous billed, previous effective); a sum is None where there is no charge."""
     now = "billing_period = $period"
     before = "billing_period = $previous and day(charge_date) <= $through"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from insights.reports.basis import Basis, last_day, month_name, ratio
-from insights.reports.model import Cell, Column, Table
+from insights.reports.model import Column, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,9 +32,9 @@ def against_forecast(con: duckdb.DuckDBPyConnection, basis: Basis, has_forecast:
     month_start = basis.period.start.date()
     made_on = forecast_date(con, has_forecast, month_start.replace(day=1))
     eve = last_day(basis.previous)
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     if made_on is not None and made_on <= eve:
-        rows = list(
+        rows = (
             con.execute(
                 """
                 with reached as (
@@ -62,7 +62,7 @@ def against_forecast(con: duckdb.DuckDBPyConnection, basis: Basis, has_forecast:
                 {"currency": basis.currency, "first": month_start, "last": last_day(basis.period), "made_on": made_on},
             ).fetchall()
         )
-    shown = [(provider, method, actual, expected, actual - expected, ratio(actual - expected, expected)) for provider, method, actual, expected in rows]  # type: ignore[operator, arg-type]  # noqa: E501
+    shown = [(*row, row[2] - row[3], ratio(row[2] - row[3], row[3])) for row in rows]
     actual, expected = (sum((row[index] for row in shown), Decimal(0)) for index in (2, 3))
     return Table(
         key="against_forecast",
@@ -101,7 +101,7 @@ def month_end(con: duckdb.DuckDBPyConnection, basis: Basis, as_of: date, has_for
         """,
         {"currency": basis.currency, "period": basis.period.label},
     ).fetchall()
-    shown: list[tuple[Cell, ...]] = []
+    shown: list[tuple[Any, ...]] = []
     end = last_day(basis.period)
     for provider, booked, through, per_day in rows:
         expected = _still_to_come(con, basis, made_on, provider, through)
@@ -111,8 +111,8 @@ def month_end(con: duckdb.DuckDBPyConnection, basis: Basis, as_of: date, has_for
         method = "forecast" if expected is not None else "run rate of 28 days"
         shown.append((provider, booked, days_left, ahead, None if ahead is None else booked + ahead, run_rate, method))
     known = all(row[3] is not None for row in shown)
-    booked_sum = sum((row[1] for row in shown), Decimal(0))  # type: ignore[misc]
-    ahead_sum = sum((row[3] for row in shown), Decimal(0)) if known else None  # type: ignore[misc]
+    booked_sum = sum((row[1] for row in shown), Decimal(0))
+    ahead_sum = sum((row[3] for row in shown), Decimal(0)) if known else None
     return Table(
         key="month_end",
         title="Where the month is heading",

@@ -10,7 +10,7 @@ Run alone: python -c "from costlake.money import parse_money; print(parse_money(
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 BRONZE_SCALE = 18
 FOCUS_SCALE = 12
@@ -20,6 +20,7 @@ FOCUS_SQL_TYPE = f"DECIMAL(38,{FOCUS_SCALE})"
 # Plain or scientific notation. DuckDB itself also takes '1_000', which no provider means as a thousand.
 NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 _NUMBER = re.compile(NUMBER_PATTERN)
+_WIDE = Context(prec=76)
 
 
 def parse_money(text: str) -> Decimal:
@@ -28,6 +29,11 @@ def parse_money(text: str) -> Decimal:
     if _NUMBER.fullmatch(stripped) is None:
         raise ValueError(f"{text!r} is not a decimal number")
     return Decimal(stripped)
+
+
+def at_scale(amount: Decimal, scale: int = BRONZE_SCALE) -> Decimal:
+    """The amount with exactly `scale` decimals, rounded half to even. Python's default context stops at 28 digits."""
+    return amount.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
 
 
 def text_to_decimal_sql(column: str) -> str:

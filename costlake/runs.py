@@ -19,6 +19,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from costlake.delta import Lake
+from costlake.money import at_scale
 from costlake.periods import Clock
 from costlake.tables import BRONZE_MONEY, COUNT, TEXT, TIMESTAMP, TableSpec
 
@@ -200,4 +201,4 @@ def _delivery_row(event: DeliveryEvent, moment: dt.datetime) -> dict[str, object
 
 
 def _at_bronze_scale(amount: Decimal | None) -> Decimal | None:
-    return None if amount is None else amount.quantize(Decimal("1e-18"))
+    return None if amount is None else at_scale(amount)

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from costlake.config import Export
 from costlake.errors import BadValue, ManifestError, UnknownModel, UnreadableFile
-from costlake.money import parse_money
+from costlake.money import at_scale, parse_money
 from ingest.guards import check_no_unlisted
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened
 from ingest.stores import Store
@@ -192,7 +192,7 @@ def amount(value: Any, field: str, place: Place) -> Decimal:
     try:
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             raise ValueError(f"{value!r} is not a number")
-        return parse_money(str(value)).quantize(Decimal("1e-18"))
+        return at_scale(parse_money(str(value)))
     except (ValueError, ArithmeticError) as error:
         raise BadValue(
             f"{field} is {value!r}", where=f"{place}, field {field}", expected="a decimal number", next_step=_AGAIN

@@ -19,12 +19,12 @@ from costlake.delta import Lake, open_duckdb
 from costlake.errors import ConfigError, LakeError
 from costlake.money import FOCUS_SQL_TYPE
 from costlake.runs import DELIVERIES
+from costlake.money import at_scale
 from costlake.settings import Settings
 from ingest.source import Source
 from quality.slices import Slice, slice_filter
 
 MONEY_MEASURES = {"billed": ("BilledCost", "billed_cost"), "effective": ("EffectiveCost", "effective_cost")}
-_BRONZE_QUANTUM = Decimal("1e-18")
 _TOKEN_CLASSES = (
     "input_uncached_tokens",
     "input_cache_read_tokens",
@@ -106,7 +106,7 @@ def _sum_source(connection: duckdb.DuckDBPyConnection, source: Source, condition
         for name, exact, rounded in zip(names, amounts[::2], amounts[1::2], strict=True):
             key = Key(source_id, period, name, code if name in MONEY_MEASURES else None)
             if exact is not None:
-                totals[key] = Summed(Decimal(exact).quantize(_BRONZE_QUANTUM), Decimal(rounded))
+                totals[key] = Summed(at_scale(Decimal(exact)), Decimal(rounded))
 
 
 def _refuse_floats(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

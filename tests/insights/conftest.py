@@ -195,6 +195,21 @@ def publish(settings: Settings) -> Callable[..., Settings]:
     return lambda rows, **more: write_marts(settings, rows, **more)
 
 
+@pytest.fixture
+def token_rows() -> Callable[..., None]:
+    """Publish one row of the token mart: January 2026, gpt-5, output."""
+
+    def write(settings: Settings, tokens: Decimal, cost: Decimal | None, reason: str | None) -> None:
+        row = {
+            "billing_period": "2026-01", "charge_date": date(2026, 1, 5), "provider_name": "OpenAI", "project_id": "p", "model_id": "gpt-5",
+            "token_class": "output", "service_tier": "standard", "billing_currency": "USD", "tokens": tokens, "effective_cost": cost,
+            "cost_per_million_tokens": None, "cost_reason": reason,
+        }  # fmt: skip
+        Lake(settings).overwrite(TOKENS, pa.Table.from_pylist([row], schema=TOKENS.schema))
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def estate_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The seeded estate with its planted spike; read it, and write nothing but insights into it."""

@@ -1,0 +1,57 @@
+# Every target is one thing a person wants to do. Needs Python 3.11+, make and git; everything else comes from requirements.lock.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast lint format lock bench airflow notebooks focus-validator clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+install: $(READY)  ## the environment in .venv, from the pinned and hashed requirements
+
+$(READY): requirements.lock pyproject.toml scripts/install
+	PYTHON=$(PYTHON) scripts/install $(VENV)
+	@touch $@
+
+run: $(READY)  ## the demo estate through the whole vertical, and where the report is
+	$(BIN)/costlake run
+
+test: $(READY) focus-validator  ## the whole test suite
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)  ## the tests that take less than 20 seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(READY)  ## ruff, mypy, import-linter, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint dbt/models --disable-progress-bar
+
+format: $(READY)  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY)  ## resolve the pins anew (needs a package index)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+
+bench: $(READY)  ## the figures of docs/benchmarks.md, measured on this machine
+	$(BIN)/python -m bench
+
+airflow: $(READY)  ## a local Airflow with our DAGs, all its state in .airflow/
+	scripts/airflow
+
+notebooks: $(READY)  ## Jupyter on the demo's published tables
+	$(BIN)/jupyter lab notebooks
+
+focus-validator: $(READY)  ## the FOCUS validator's own environment (needs Python 3.12+; says so where it is missing)
+	scripts/focus-validator
+
+clean:  ## remove what was built here: environment, lake, demo, Airflow's state
+	rm -rf $(VENV) lake demo .airflow .focus-validator

@@ -1,0 +1,39 @@
+"""What all tests share: the folder with real data beside the checkout, and a lake of one's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from costlake.periods import FixedClock
+from costlake.settings import PROJECT_ROOT, Settings
+
+SHARED = PROJECT_ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_path() -> Callable[[str], Path]:
+    """Finds real data beside the checkout; skips with the reason where it is not there."""
+
+    def find(relative: str) -> Path:
+        path = SHARED / relative
+        if not path.exists():
+            pytest.skip(f"real data not at hand: ../shared/{relative} is missing beside this checkout")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an empty lake and an empty config folder below tmp_path."""
+    return Settings.load(home=tmp_path, lake=tmp_path / "lake", config_dir=tmp_path / "config")
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands still."""
+    return FixedClock(dt.datetime(2026, 11, 22, 8, 0, tzinfo=dt.UTC))

@@ -129,7 +129,8 @@
         '{{ provider }}' as HostProviderName,
         '{{ provider }}' as InvoiceIssuerName,
         coalesce(account_id, source_id) as BillingAccountId,
-        account_name as BillingAccountName,
+        -- the APIs name no account: config/accounts.yml may, else the id stands for the name (FOCUS forbids null)
+        coalesce(account_name, account_id, source_id) as BillingAccountName,
         'Organization' as BillingAccountType,
         project_id as SubAccountId,
         coalesce(project_name, project_id) as SubAccountName,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from tests.dbt.bronze import create_bronze, insert
@@ -103,8 +104,9 @@ class Project:
     def compiled(self, jinja: str) -> str:
         """What dbt makes of one expression."""
         result = self._invoke("compile", "--inline", jinja)
-        assert result.success, result.exception
-        return str(result.result.results[0].node.compiled_code)
+        assert isinstance(result.result, RunExecutionResult), result.exception
+        node: Any = result.result.results[0].node
+        return str(node.compiled_code)
 
     def dbt(self, command: str, select: list[str], variables: Mapping[str, Any] | None = None) -> dbtRunnerResult:
         """Run one dbt command on `select`; the result says which nodes passed."""

@@ -117,6 +117,11 @@ def test_default_workspace_has_an_owner_and_a_name(llm: Project) -> None:
     assert row == ("default", "Default workspace", "Workspace", "default", None)
 
 
+def test_account_without_a_name_is_named_by_its_id(llm: Project) -> None:
+    names = llm.rows(f"select distinct BillingAccountId, BillingAccountName from {FOCUS} order by 1")
+    assert names == [("anthropic-costs", "anthropic-costs"), ("org_a", "org_a")], "FOCUS 1.4 forbids a null name"
+
+
 def test_no_text_is_empty(llm: Project) -> None:
     texts = [name for name, kind, *_ in llm.rows(f"describe {FOCUS}") if kind == "VARCHAR"]
     assert len(texts) > 50

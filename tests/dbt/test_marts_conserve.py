@@ -13,7 +13,6 @@ import pytest
 
 from tests.dbt.llm_project import DAY, MINI, NOVEMBER, SONNET, Project, built_project
 
-STAGED = "create or replace view staging.{0} as select * from (from {1}.{2} {3})"
 SABOTAGE = [
     ("assert_mart_cost_equals_focus", "update marts.fct_cost_daily set billed_cost = billed_cost + 0.000000000001 where service_name = 'OpenAI API'"),
     ("assert_mart_cost_equals_focus", "delete from marts.fct_cost_daily where billing_period = '2026-11'"),
@@ -32,9 +31,10 @@ SABOTAGE = [
     ("assert_llm_meters_are_known", "update bronze.openai_costs set line_item = 'gpt-4o, quarks'"),
     ("assert_llm_costs_are_conserved", "create or replace view staging.stg_openai_costs__focus as from focus.cost_and_usage where ServiceProviderName = 'OpenAI' limit 9"),
     ("assert_llm_costs_are_conserved", "update bronze.anthropic_costs set currency = null"),
-    ("assert_llm_usage_is_conserved", "create or replace view intermediate.int_token_usage as "
-                                      "select 'anthropic-usage' source_id, '2026-10' billing_period, 2 row_count, 6400 input_tokens_total, "
-                                      "1001 output_tokens, null request_count"),
+    ("assert_llm_usage_is_conserved", (
+        "create or replace view intermediate.int_token_usage as select 'anthropic-usage' source_id, "
+        "'2026-10' billing_period, 2 row_count, 6400 input_tokens_total, 1001 output_tokens, null request_count"
+    )),
 ]
 
 

@@ -15,7 +15,7 @@ import json
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from costlake.errors import ReconciliationError
 from costlake.periods import Clock
@@ -35,6 +35,8 @@ from quality.totals import (
     warehouse_totals,
 )
 
+# Python's default of 28 significant digits would round large totals silently; DECIMAL(38,18) has 38.
+_DIGITS = 76
 _NAMED_FAILURES = 5
 _NEXT_STEPS = {
     "bronze": "look at the slice's deliveries (`costlake deliveries`) and load its newest one again with `costlake ingest`",
@@ -82,10 +84,11 @@ def run(settings: Settings, clock: Clock, slices: Collection[Slice] | None = Non
     # The number in front makes run ids sort by time, whatever the clock says.
     run_id, moment = f"{number:06d}-{uuid.uuid4().hex[:8]}", clock.now()
     sources = list(all_sources().values())
-    computed = [
-        *_money_rows(settings, sources, slices, run_id, moment),
-        *_token_rows(settings, sources, slices, run_id, moment),
-    ]
+    with localcontext(prec=_DIGITS):
+        computed = [
+            *_money_rows(settings, sources, slices, run_id, moment),
+            *_token_rows(settings, sources, slices, run_id, moment),
+        ]
     kept = [] if slices is None else [dataclasses.replace(row, run_id=run_id) for row in previous if not _selected(row, slices)]
     rows = sorted([*computed, *kept], key=_order)
     if _content(rows) != _content(previous):

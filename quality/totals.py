@@ -17,9 +17,8 @@ import duckdb
 
 from costlake.delta import Lake, open_duckdb
 from costlake.errors import ConfigError, LakeError
-from costlake.money import FOCUS_SQL_TYPE
+from costlake.money import FOCUS_SQL_TYPE, at_scale
 from costlake.runs import DELIVERIES
-from costlake.money import at_scale
 from costlake.settings import Settings
 from ingest.source import Source
 from quality.slices import Slice, slice_filter

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import duckdb
@@ -98,7 +99,7 @@ class Estate:
         if ledger:
             total = None
             if source.feeds == "focus":
-                total = Decimal(announced) if announced else sum((row["amount"] or Decimal(0) for row in rows), Decimal(0))
+                total = Decimal(announced) if announced else _sum(row["amount"] for row in rows)
             said = ControlTotal(period, period, "USD" if total is not None else None, len(rows), total, total)
             moment = FixedClock(NOON + dt.timedelta(seconds=number))
             record_deliveries(
@@ -132,3 +133,8 @@ class Estate:
 def row(amount: str, amortised: str | None = None, currency: str | None = "USD") -> dict[str, Any]:
     """A bronze row of the made-up bills."""
     return {"amount": Decimal(amount), "amortised": Decimal(amortised if amortised is not None else amount), "currency": currency}
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    with localcontext(prec=76):
+        return sum((amount for amount in amounts if amount is not None), Decimal(0))

@@ -125,6 +125,14 @@ def test_a_rounding_residual_is_named_and_is_not_an_error(estate: Estate) -> Non
     assert json.loads(billed.named_residuals)["rounding to 12 decimals"] == "0.000000000000800000"
 
 
+def test_a_total_of_more_digits_than_python_keeps_by_default_stays_exact(estate: Estate) -> None:
+    estate.deliver(CLOUD, "cloud-main", "2026-10", [row("98765432109876.000000000000400001"), row("0.000000000001")])
+    estate.focus("cloud-main", "2026-10", [("98765432109876", "98765432109876"), ("0.000000000001", "0.000000000001")])
+    billed = of(reconcile.run(estate.settings, estate.clock), "billed")
+    assert billed.bill_total == Decimal("98765432109876.000000000001400001")
+    assert billed.rounding_residual == Decimal("0.000000000000400001")
+
+
 def test_currencies_are_never_added_together(estate: Estate) -> None:
     good_month(estate)
     estate.deliver(RIVAL, "rival", "2026-10", [row("1"), row("2", currency="eur")], announced="1")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from costlake.errors import UnknownModel
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice
+    from genai_prices.types import ModelInfo, ModelPrice
 
 # Both vendors publish half the list price for their asynchronous batch endpoints.
 BATCH_SHARE_OF_LIST = Decimal("0.5")
@@ -76,11 +76,15 @@ def web_search_price(provider: str, model: str, day: dt.date) -> Decimal:
 
 
 def _model_price(provider: str, model: str, day: dt.date) -> ModelPrice:
+    return _model(provider, model).get_prices(dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC))
+
+
+@cache
+def _model(provider: str, model: str) -> ModelInfo:
     from genai_prices import Usage, calc_price  # its price data takes time to load: only when prices are asked for
 
-    moment = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
     try:
-        return calc_price(Usage(input_tokens=1), model, provider_id=provider, genai_request_timestamp=moment).model_price
+        return calc_price(Usage(input_tokens=1), model, provider_id=provider).model
     except LookupError as error:
         raise _unknown(provider, model) from error
 

@@ -6,12 +6,12 @@ import datetime as dt
 import json
 from collections import defaultdict
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from genai_prices import Usage, calc_price
 
 from costlake.errors import UnknownModel
 from costlake.periods import BillingPeriod
@@ -28,11 +28,33 @@ def buckets(folder: Path) -> list[Bucket]:
     return [bucket for name in names for bucket in json.loads((folder / name).read_text(), parse_float=Decimal)["data"]]
 
 
-def list_price(model: str, usage: Usage, day: str) -> Decimal:
-    moment = dt.datetime.fromisoformat(f"{day}T12:00:00+00:00")
-    return calc_price(
-        usage, model, provider_id="anthropic" if model.startswith("claude") else "openai", genai_request_timestamp=moment
-    ).total_price
+# What a request must have to be billed a thousand tokens of one kind, in genai_prices' words.
+THOUSAND: dict[str, dict[str, int]] = {
+    "input": {"input_tokens": 1000},
+    "cached input": {"input_tokens": 1000, "cache_read_tokens": 1000},
+    "cache write input": {"input_tokens": 1000, "cache_write_tokens": 1000},
+    "output": {"output_tokens": 1000},
+    "uncached_input_tokens": {"input_tokens": 1000},
+    "cache_read_input_tokens": {"input_tokens": 1000, "cache_read_tokens": 1000},
+    "cache_creation.ephemeral_5m_input_tokens": {"input_tokens": 1000, "cache_write_tokens": 1000},
+    "cache_creation.ephemeral_1h_input_tokens": {"input_tokens": 1000, "cache_write_tokens": 1000, "cache_write_1h_tokens": 1000},
+    "output_tokens": {"output_tokens": 1000},
+}
+
+
+@cache
+def per_thousand(model: str, kind: str, day: dt.date, context: int = 0) -> Decimal:
+    """USD for a thousand tokens of a kind more, in a request that has `context` input tokens already."""
+    from genai_prices import Usage, calc_price
+
+    vendor = "anthropic" if model.startswith("claude") else "openai"
+    moment = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
+    more = {"input_tokens": 0} | THOUSAND[kind]
+    more["input_tokens"] += context
+    with_it, without = (
+        calc_price(Usage(**used), model, provider_id=vendor, genai_request_timestamp=moment) for used in (more, {"input_tokens": context})
+    )
+    return with_it.total_price - without.total_price
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +112,7 @@ def test_openai_costs_follow_from_usage_and_list_prices(root: Path) -> None:
                 for meter, name in meters.items():
                     used[bucket["start_time"], result["project_id"], result["model"], result["batch"], meter] += result[name]
         for bucket in buckets(folder):
-            day = dt.datetime.fromtimestamp(bucket["start_time"], tz=dt.UTC).date().isoformat()
+            day = dt.datetime.fromtimestamp(bucket["start_time"], tz=dt.UTC).date()
             for result in bucket["results"]:
                 if result["line_item"] == openai.SEARCH_ITEM:
                     continue
@@ -98,13 +120,7 @@ def test_openai_costs_follow_from_usage_and_list_prices(root: Path) -> None:
                 batch = result["line_item"].startswith("batch | ")
                 tokens = used.pop((bucket["start_time"], result["project_id"], model, batch, meter))
                 assert result["quantity"] == tokens
-                million = {
-                    "input": Usage(input_tokens=1000),
-                    "cached input": Usage(input_tokens=1000, cache_read_tokens=1000),
-                    "cache write input": Usage(input_tokens=1000, cache_write_tokens=1000),
-                    "output": Usage(output_tokens=1000),
-                }[meter]
-                amount = list_price(model, million, day) * tokens / 1000 * (Decimal("0.5") if batch else 1)
+                amount = per_thousand(model, meter, day) * tokens / 1000 * (Decimal("0.5") if batch else 1)
                 assert Decimal(str(result["amount"]["value"])) == amount
         assert not any(used.values()), "usage without a cost"
 
@@ -123,24 +139,13 @@ def test_anthropic_costs_are_cents_and_follow_from_usage_and_list_prices(root: P
             for result in bucket["results"]:
                 assert isinstance(result["amount"], str), "decimal text, never a number"
                 if result["cost_type"] == "tokens":
-                    used = tokens.pop(
-                        (
-                            bucket["starting_at"],
-                            *(result[name] for name in ("workspace_id", "model", "service_tier", "context_window", "token_type")),
-                        )
-                    )
-                    long = 250_000 if result["context_window"] == "200k-1M" else 0
-                    base = Usage(input_tokens=long, cache_read_tokens=0)
-                    if result["token_type"] == "uncached_input_tokens":
-                        more = Usage(input_tokens=long + 1000)
-                    elif result["token_type"] == "output_tokens":
-                        more = Usage(input_tokens=long, output_tokens=1000)
-                    else:
-                        continue
-                    day = bucket["starting_at"][:10]
-                    thousand = list_price(result["model"], more, day) - list_price(result["model"], base, day)
+                    dimensions = ("workspace_id", "model", "service_tier", "context_window", "token_type")
+                    used = tokens.pop((bucket["starting_at"], *(result[name] for name in dimensions)))
+                    context = 250_000 if result["context_window"] == "200k-1M" else 0
+                    day = dt.date.fromisoformat(bucket["starting_at"][:10])
+                    price = per_thousand(result["model"], result["token_type"], day, context)
                     share = Decimal("0.5") if result["service_tier"] == "batch" else 1
-                    assert Decimal(result["amount"]) / 100 == thousand * used / 1000 * share
+                    assert Decimal(result["amount"]) / 100 == price * used / 1000 * share
         assert not any(tokens.values()), "usage without a cost"
 
 

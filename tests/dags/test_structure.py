@@ -29,9 +29,14 @@ def upstreams(parsed: dict[str, Any], dag: str) -> dict[str, list[str]]:
 
 def test_every_dag_is_found_and_no_other(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert INGEST == {
-        "ingest_anthropic_costs", "ingest_anthropic_usage", "ingest_aws_cur", "ingest_aws_cur2", "ingest_openai_costs", "ingest_openai_usage",
-    }  # fmt: skip
+    assert {
+        "ingest_anthropic_costs",
+        "ingest_anthropic_usage",
+        "ingest_aws_cur",
+        "ingest_aws_cur2",
+        "ingest_openai_costs",
+        "ingest_openai_usage",
+    } == INGEST
     assert set(parsed["dags"]) == INGEST | {"transform", "insights", "reports", "maintenance"}
 
 
@@ -115,7 +120,8 @@ def test_every_task_calls_a_function_that_takes_what_it_is_given(parsed: dict[st
 
 def test_every_dag_and_task_says_whose_it_is_and_what_it_does(parsed: dict[str, Any]) -> None:
     for name, dag in parsed["dags"].items():
-        assert "costlake" in dag["tags"] and len(dag["tags"]) >= 2, name
+        assert "costlake" in dag["tags"], name
+        assert len(dag["tags"]) >= 2, name
         assert len(dag["doc"]) > 50, name
         assert dag["catchup"] is False, name
         assert dag["max_active_runs"] == 1, name
@@ -137,7 +143,8 @@ def test_a_dag_file_stays_too_small_to_hold_logic(path: Path) -> None:
     assert len(text.splitlines()) < 40
     assert "now(" not in text
     # Airflow's safe mode skips a file silently when it lacks one of these words.
-    assert "airflow" in text.lower() and "dag" in text.lower()
+    assert "airflow" in text.lower()
+    assert "dag" in text.lower()
 
 
 def test_a_dag_file_does_not_hide_a_package(parsed: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@
    * What does not cancel to the last digit becomes one named row, ":Residual", so that the total stays the bill's. #}
 
 {% macro aws_bill_cost() -%}
-    cast(coalesce(line_item_net_unblended_cost, line_item_unblended_cost) as decimal(38, 12))
+    {{ to_twelve('coalesce(line_item_net_unblended_cost, line_item_unblended_cost)') }}
 {%- endmacro %}
 
 {% macro aws_is_discount_line() -%}
@@ -31,7 +31,8 @@
    The lines are named once per branch, not through a CTE, which DuckDB would materialise with all its columns. #}
 {% macro aws_charge_ctes(lines) %}
     {%- set covered = "('SavingsPlanCoveredUsage', 'SavingsPlanNegation', 'DiscountedUsage')" -%}
-    {%- set fees = "('SavingsPlanRecurringFee', 'RIFee')" -%}
+    {#- one branch per type: an equality is tested inside the scan, an IN list only after every column was read #}
+    {%- set fees = ['SavingsPlanRecurringFee', 'RIFee'] -%}
     {%- set own_cost = "split_line_item_parent_resource_id is null" -%}
     {%- set row_key = "_object_key || '#' || cast(_row_number as varchar)" -%}
     commitment_residuals as (
@@ -47,18 +48,22 @@
         having sum({{ aws_bill_cost() }}) <> 0
     ),
 
+    slices_with_discounts as (
+        select distinct _source_id, _billing_period from {{ lines }} where {{ aws_is_discount_line() }}
+    ),
+
     slice_discounts as (
         select
             _source_id,
             _billing_period,
             min(case when {{ aws_is_discount_line() }} then {{ row_key }} end) as row_key,
             count(case when not ({{ aws_is_discount_line() }}) then line_item_net_unblended_cost end) > 0 as has_net_costs,
-            sum(cast(line_item_unblended_cost as decimal(38, 12)))
+            sum({{ to_twelve('line_item_unblended_cost') }})
             - sum(case when {{ aws_is_discount_line() }} then 0 else {{ aws_bill_cost() }} end) as residual
         from {{ lines }}
+        inner join slices_with_discounts using (_source_id, _billing_period)
         where {{ own_cost }}
         group by 1, 2
-        having count(case when {{ aws_is_discount_line() }} then 1 end) > 0
     ),
 
     charges as (
@@ -68,13 +73,15 @@
             coalesce(line_item_line_item_type <> 'SavingsPlanNegation' and not ({{ aws_is_discount_line() }}), true)
             and {{ own_cost }}
         union all
+        {%- for fee in fees %}
         select *, ':Unused', null
         from {{ lines }}
         where
-            line_item_line_item_type in {{ fees }}
+            line_item_line_item_type = '{{ fee }}'
             and {{ own_cost }}
             and ({{ aws_unused_cost() }} <> 0 or reservation_unused_quantity > 0)
         union all
+        {%- endfor %}
         select line.*, ':Residual', found.residual
         from {{ lines }} as line
         inner join commitment_residuals as found

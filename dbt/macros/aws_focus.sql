@@ -8,15 +8,14 @@
 
     metered as (
         select
-            priced.*,
-            {{ aws_is_bedrock() }} as is_bedrock,
+            charged.*,
             {{ aws_usage_type_without_region('line_item_usage_type') }} as sku_meter,
             coalesce(product_sku, nullif(split_part(pricing_rate_code, '.', 1), ''),
                 coalesce(line_item_product_code, 'unknown') || ':' || coalesce(line_item_usage_type, line_item_line_item_type))
                 as sku,
             case
-                when {{ aws_is_bedrock() }} and line_item_line_item_description ilike '%million%token%' then '1m tokens'
-                when {{ aws_is_bedrock() }} and line_item_line_item_description ilike '%thousand%token%' then '1k tokens'
+                when is_bedrock and line_item_line_item_description ilike '%million%token%' then '1m tokens'
+                when is_bedrock and line_item_line_item_description ilike '%thousand%token%' then '1k tokens'
                 else lower(pricing_unit)
             end as unit_key,
             case
@@ -26,15 +25,13 @@
                     reservation_reservation_a_r_n, 'reservation/unidentified/' || bill_payer_account_id)
             end as commitment_id,
             case
-                when line_item_usage_end_date > line_item_usage_start_date
-                    -- fee rows end one second before the period does: FOCUS ends are exclusive
-                    then case
-                        when line_item_usage_end_date = date_trunc('minute', line_item_usage_end_date) + interval 59 second
-                            then line_item_usage_end_date + interval 1 second
-                        else line_item_usage_end_date
-                    end
+                when line_item_usage_end_date <= line_item_usage_start_date then null
+                when kind in ('usage', 'sp_used', 'ri_used') then line_item_usage_end_date
+                -- fee rows end one second before the period does: FOCUS ends are exclusive
+                when extract(second from line_item_usage_end_date) = 59 then line_item_usage_end_date + interval 1 second
+                else line_item_usage_end_date
             end as charge_end
-        from priced
+        from charged
     ),
 
     named as (
@@ -62,7 +59,7 @@
         left join {{ ref('aws_services') }} as by_code
             on by_code.service_key = case when is_bedrock then 'AmazonBedrock' else metered.line_item_product_code end
         left join {{ ref('aws_services') }} as by_name
-            on by_code.service_key is null and by_name.service_key = metered.product_name
+            on by_name.service_key = case when by_code.service_key is null then metered.product_name end
         left join {{ ref('aws_units') }} as known_unit on known_unit.unit_key = metered.unit_key
     ),
 

@@ -62,14 +62,12 @@
                     then case when line_item_normalized_usage_amount is null then 'Hours' else 'Normalized Hours' end
             end as CommitmentDiscountUnit,
             case
-                when kind in ('usage', 'sp_used', 'ri_used')
-                    then {{ exact_product('coalesce(usage_amount, quantity)', 'cast(unit_factor as decimal(12, 0))') }}
+                when kind not in ('usage', 'sp_used', 'ri_used') then null
+                when unit_factor = 1 then coalesce(usage_amount, quantity)
+                else coalesce(usage_amount, quantity) * cast(unit_factor as decimal(12, 0))
             end as ConsumedQuantity,
             case when kind in ('usage', 'sp_used', 'ri_used') then unit_of_use end as ConsumedUnit,
-            case
-                when contracted_price is null then billed_cost
-                else {{ exact_product('contracted_price', 'pricing_quantity') }}
-            end as ContractedCost,
+            contracted_cost as ContractedCost,
             contracted_price as ContractedUnitPrice,
             effective_cost as EffectiveCost,
             'AWS' as HostProviderName,
@@ -77,7 +75,7 @@
             'AWS' as InvoiceIssuerName,
             case
                 when list_price is null then billed_cost
-                else {{ exact_product('list_price', 'pricing_quantity') }}
+                else {{ exact_product('list_price', 'pricing_quantity', 'contracted_cost') }}
             end as ListCost,
             list_price as ListUnitPrice,
             case
@@ -128,7 +126,11 @@
             coalesce(bill_invoicing_entity, line_item_legal_entity) as x_InvoicingEntity,
             line_item_line_item_type || charge_part as x_LineItemType,
             model_id as x_ModelId,
-            case when is_bedrock and model_id is null then 'bedrock_meter_names_no_model' end as x_ModelReason,
+            case
+                when model_id is not null then null
+                when is_bedrock then 'bedrock_meter_names_no_model'
+                when category = 'AI and Machine Learning' then 'service_bills_no_model'
+            end as x_ModelReason,
             _object_key as x_ObjectKey,
             line_item_operation as x_Operation,
             owner_tag as x_Owner,

@@ -47,24 +47,28 @@
     coalesce({{ candidates | join(', ') }}, null)
 {%- endmacro %}
 
-{# CUR 2.0: one map. Keys arrive as user_team and aws_created_by. Serialised text is rewritten instead of the map:
-   a lambda per row costs 10 times as much, and `{"user_` or `,"user_` can only open a key, since a quote inside a
-   value is written \". Keys without a value are dropped. #}
-{% macro aws_tags_of_map(map) %}{{ return(adapter.dispatch('aws_tags_of_map', 'costlake')(map)) }}{% endmacro %}
-{% macro default__aws_tags_of_map(map) -%}
-    {%- set text = "cast(to_json(" ~ map ~ ") as varchar)" -%}
-    nullif(
-        replace(replace(replace(replace(
-            case
-                when contains({{ text }}, ':null') or contains({{ text }}, ':""')
-                    then cast(to_json(map_from_entries(
-                        list_filter(map_entries({{ map }}), lambda entry: coalesce(entry.value, '') <> '')
-                    )) as varchar)
-                else {{ text }}
-            end,
-            '{"user_', '{"'), ',"user_', ',"'), '{"aws_', '{"aws:'), ',"aws_', ',"aws:'),
-        '{}'
-    )
+{# CUR 2.0: one map -> its text; keys without a value are dropped. #}
+{% macro aws_text_of_map(map) %}{{ return(adapter.dispatch('aws_text_of_map', 'costlake')(map)) }}{% endmacro %}
+{% macro default__aws_text_of_map(map) -%}
+    case
+        when cardinality({{ map }}) = 0 then null
+        when list_contains(map_values({{ map }}), '') or len(map_values({{ map }})) <> list_count(map_values({{ map }}))
+            then cast(to_json(map_from_entries(
+                list_filter(map_entries({{ map }}), lambda entry: coalesce(entry.value, '') <> '')
+            )) as varchar)
+        else cast(to_json({{ map }}) as varchar)
+    end
+{%- endmacro %}
+
+{# Keys arrive as user_team and aws_created_by. The text is rewritten instead of the map, for a lambda per row costs
+   10 times as much: `{"user_` or `,"user_` can only open a key, since a quote inside a value is written \". #}
+{% macro aws_tags_of_text(text) -%}
+    case
+        when contains({{ text }}, '"aws_') then replace(replace(replace(replace(
+            {{ text }}, '{"user_', '{"'), ',"user_', ',"'), '{"aws_', '{"aws:'), ',"aws_', ',"aws:')
+        when starts_with({{ text }}, '{"user_') then '{"' || replace(substr({{ text }}, 8), ',"user_', ',"')
+        else nullif({{ text }}, '{}')
+    end
 {%- endmacro %}
 
 {% macro aws_first_tag_key(map, tags) -%}

@@ -71,7 +71,11 @@
 
 {# A number out of "2", "4 GiB" or "3,904 GiB" as JSON, NULL where there is none ("NA", "Variable"). #}
 {% macro aws_json_number_member(key, text) -%}
-    '"{{ key }}":' || cast(try_cast(replace(split_part({{ text }}, ' ', 1), ',', '') as decimal(18, 3)) as varchar)
+    {#- a failing try_cast is slow, hence the look at the first character -#}
+    '"{{ key }}":' || case
+        when left({{ text }}, 1) between '0' and '9'
+            then cast(try_cast(replace(split_part({{ text }}, ' ', 1), ',', '') as decimal(18, 3)) as varchar)
+    end
 {%- endmacro %}
 
 {% macro aws_sku_price_details() -%}

@@ -21,20 +21,22 @@
     end
 {%- endmacro %}
 
-{# CTEs `costed` (kind, billed, effective), `measured` (quantity, contracted price) and `priced` (list price, signs).
+{# CTEs `costed` (kind, billed, effective), `measured` (quantity, contracted price) `priced` (list price, signs)
+   and `charged` (contracted cost).
    `unit_factor` of the unit turns the metered amount (thousands of tokens) into the consumed one (tokens). #}
 {% macro aws_pricing_ctes() %}
     classified as (
         select
             *,
             {{ aws_kind() }} as kind,
-            {{ aws_bill_cost() }} as bill_cost,
-            cast(line_item_usage_amount as decimal(38, 12)) as usage_amount,
-            try_cast(line_item_net_unblended_rate as decimal(38, 12)) as net_rate,
-            try_cast(line_item_unblended_rate as decimal(38, 12)) as paid_rate,
+            {{ aws_is_bedrock() }} as is_bedrock,
+            cast({{ aws_bill_cost() }} as decimal(38, 12)) as bill_cost,
+            cast({{ to_twelve('line_item_usage_amount') }} as decimal(38, 12)) as usage_amount,
+            {{ decimal_of_text('line_item_net_unblended_rate') }} as net_rate,
+            {{ decimal_of_text('line_item_unblended_rate') }} as paid_rate,
             case
                 when coalesce(pricing_currency, line_item_currency_code) = line_item_currency_code
-                    then nullif(try_cast(pricing_public_on_demand_rate as decimal(38, 12)), 0)
+                    then nullif({{ decimal_of_text('pricing_public_on_demand_rate') }}, 0)
             end as public_rate
         from charges
     ),
@@ -50,9 +52,11 @@
                 else bill_cost
             end as billed_cost,
             cast(case
-                when kind = 'sp_used' then
-                    coalesce(savings_plan_net_savings_plan_effective_cost, savings_plan_savings_plan_effective_cost)
-                when kind = 'ri_used' then coalesce(reservation_net_effective_cost, reservation_effective_cost)
+                when kind = 'sp_used' then {{ to_twelve(
+                    'coalesce(savings_plan_net_savings_plan_effective_cost, savings_plan_savings_plan_effective_cost)'
+                ) }}
+                when kind = 'ri_used'
+                    then {{ to_twelve('coalesce(reservation_net_effective_cost, reservation_effective_cost)') }}
                 when kind in ('sp_unused', 'ri_unused') then {{ aws_unused_cost() }}
                 when kind in ('sp_fee', 'sp_upfront', 'ri_fee', 'ri_upfront') then 0
                 -- a residual of covered usage is an on-demand amount that nobody paid; one of discounts is real
@@ -95,6 +99,7 @@
                 when kind = 'ri_used' then coalesce(public_rate, {{ exact_quotient('effective_cost', 'quantity') }}, 0)
                 when quantity_source = 'bill' and coalesce(net_rate, paid_rate) <> 0 then coalesce(net_rate, paid_rate)
                 when bill_cost = 0 then cast(0 as decimal(38, 12))
+                when quantity = 1 then bill_cost
                 else {{ exact_quotient('bill_cost', 'quantity') }}
             end as contracted_rate
         from measured
@@ -119,5 +124,15 @@
                 else quantity_source
             end as derivation
         from contracted
+    ),
+
+    charged as (
+        select
+            *,
+            cast(case
+                when contracted_price is null then billed_cost
+                else {{ exact_product('contracted_price', 'pricing_quantity', 'bill_cost') }}
+            end as decimal(38, 12)) as contracted_cost
+        from priced
     )
 {% endmacro %}

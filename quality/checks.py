@@ -18,10 +18,11 @@ from costlake.delta import Lake, open_duckdb
 from costlake.errors import LakeError, QualityError
 from costlake.periods import Clock
 from costlake.settings import Settings
+from costlake.slices import Slice
 from ingest.source import all_sources
 from quality.ledger import CheckResult, Layer, Severity, write_checks
 from quality.rules import Suite
-from quality.slices import Slice, slice_filter, sql_text
+from quality.slices import slice_filter, sql_text
 from quality.suites import bronze_suite, marts_suites
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(
         layer: `bronze` looks at each export's rows, `marts` at FOCUS and the marts in the warehouse.
         clock: gives the time of the check, against which freshness is judged.
         run_id: the run in `ops.runs` that this belongs to; a new one if not given.
-        slices: bronze only: look at these (source_id, billing_period) alone and leave freshness out. Slices that bronze
+        slices: bronze only: look at these alone and leave freshness out. Slices that bronze
             does not hold are passed over; `quality.reconcile` finds them.
 
     Returns:
@@ -80,44 +81,41 @@ def failed_sources(results: list[CheckResult]) -> list[str]:
 
 
 def _check_bronze(settings: Settings, this: _Run, slices: Collection[Slice] | None) -> Iterator[CheckResult]:
+    from quality.engine import Engine
+
     lake = Lake(settings)
+    engine = Engine(open_duckdb(settings))
     delivered = False
-    for source in all_sources().values():
-        suite = bronze_suite(source, this.checked_at if slices is None else None)
-        try:
-            exports = sorted({partition["_source_id"] for partition in lake.partitions("bronze", source.table.name)})
-            wanted = [export for export in exports if slices is None or any(export == name for name, _ in slices)]
-            delivered = delivered or bool(exports)
-            if wanted:
+    try:
+        for source in all_sources().values():
+            suite = bronze_suite(source, this.checked_at if slices is None else None)
+            try:
+                exports = sorted({partition["_source_id"] for partition in lake.partitions("bronze", source.table.name)})
+                delivered = delivered or bool(exports)
+                wanted = [export for export in exports if slices is None or any(export == each.source_id for each in slices)]
                 scan = lake.scan_sql("bronze", source.table.name, source.table)
-                yield from _check_exports(settings, this, suite, scan, wanted, slices)
-        except LakeError as error:
-            delivered = True
-            yield this.result(suite, source.name, "table_is_readable", error.what, error.next_step)
+                yield from _check_exports(engine, this, suite, scan, wanted, slices)
+            except LakeError as error:
+                delivered = True
+                yield this.result(suite, source.name, "table_is_readable", error.what, error.next_step)
+    finally:
+        engine.close()
     if not delivered:
-        empty = Suite("bronze", "bronze", "bronze", ())
-        yield this.result(empty, None, "has_rows", "no bronze table has rows", "run `costlake ingest`")
+        yield this.result(Suite("bronze", "bronze", "bronze", ()), None, "has_rows", "no bronze table has rows", "run `costlake ingest`")
 
 
 def _check_exports(
-    settings: Settings, this: _Run, suite: Suite, scan: str, exports: list[str], slices: Collection[Slice] | None
+    engine: Engine, this: _Run, suite: Suite, scan: str, exports: list[str], slices: Collection[Slice] | None
 ) -> Iterator[CheckResult]:
-    from quality.engine import Engine
-
-    connection = open_duckdb(settings)
-    engine = Engine(connection)
-    try:
-        for number, export in enumerate(exports):
-            view = f"batch_{number}"
-            condition = f"_source_id = {sql_text(export)} AND {slice_filter(slices, '_source_id', '_billing_period')}"
-            try:
-                connection.execute(f"CREATE VIEW {view} AS SELECT * FROM ({scan}) WHERE {condition}")
-            except duckdb.Error as error:
-                yield this.result(suite, export, "table_is_readable", f"{error}", "restore the file, or load the slice again")
-                continue
-            yield from _validated(engine, this, suite, view, export)
-    finally:
-        engine.close()
+    for number, export in enumerate(exports):
+        view = f"{suite.name}_{number}"
+        condition = f"_source_id = {sql_text(export)} AND {slice_filter(slices, '_source_id', '_billing_period')}"
+        try:
+            engine.connection.execute(f"CREATE VIEW {view} AS SELECT * FROM ({scan}) WHERE {condition}")
+        except duckdb.Error as error:
+            yield this.result(suite, export, "table_is_readable", f"{error}", "restore the file, or load the slice again")
+            continue
+        yield from _validated(engine, this, suite, view, export)
 
 
 def _check_marts(settings: Settings, this: _Run) -> Iterator[CheckResult]:

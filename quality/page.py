@@ -92,8 +92,15 @@ def _tables(results: Iterable[CheckResult]) -> tuple[TableSummary, ...]:
         rows = next((result.element_count for result in held if result.element_count is not None), None)
         tables.append(
             TableSummary(
-                table_name, source_id, _worst(result.status for result in held), counts["pass"], counts["warn"], counts["fail"], rows,
-                tuple(findings), tuple(result for result in held if result.success),
+                table_name,
+                source_id,
+                _worst(result.status for result in held),
+                counts["pass"],
+                counts["warn"],
+                counts["fail"],
+                rows,
+                tuple(findings),
+                tuple(result for result in held if result.success),
             )
         )
     return tuple(sorted(tables, key=lambda table: (_WORST_FIRST.index(table.status), table.table_name, table.source_id or "")))

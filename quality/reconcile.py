@@ -20,9 +20,9 @@ from decimal import Decimal, localcontext
 from costlake.errors import ReconciliationError
 from costlake.periods import Clock
 from costlake.settings import Settings
+from costlake.slices import Slice
 from ingest.source import Source, all_sources
 from quality.ledger import Reconciliation, newest_reconciliation, write_reconciliation
-from quality.slices import Slice
 from quality.totals import (
     MONEY_MEASURES,
     Key,
@@ -69,7 +69,7 @@ def run(settings: Settings, clock: Clock, slices: Collection[Slice] | None = Non
     Args:
         settings: where the lake and the warehouse are.
         clock: gives the time that the ledger notes.
-        slices: (source_id, billing_period) pairs to look at; the others keep their newest result. None = everything.
+        slices: the slices to look at; the others keep their newest result. None = everything.
 
     Returns:
         The newest state of every source and period, by source, period and measure. Nothing is written when it is the
@@ -146,7 +146,7 @@ def _token_rows(
         bronze = bronze_totals(settings, [source for source in counted if source.provider == provider], None)
         exports: dict[str, dict[str, Summed]] = {}
         for key, total in bronze.items():
-            if key.measure == "tokens" and (slices is None or any(key.billing_period == period for _, period in slices)):
+            if key.measure == "tokens" and (slices is None or any(key.billing_period == each.billing_period for each in slices)):
                 exports.setdefault(key.billing_period, {})[key.source_id] = total
         if exports:
             warehouse = warehouse or token_totals(settings)
@@ -207,8 +207,8 @@ def _reconciliation(
 
 def _selected(row: Reconciliation, slices: Collection[Slice]) -> bool:
     if row.measure == "tokens":
-        return any(row.billing_period == period for _, period in slices)
-    return (row.source_id, row.billing_period) in set(slices)
+        return any(row.billing_period == each.billing_period for each in slices)
+    return Slice(row.source_id, row.billing_period) in slices
 
 
 def _order(row: Reconciliation) -> tuple[str, str, str, str]:

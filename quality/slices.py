@@ -1,4 +1,4 @@
-"""Slices as this room names them: (source_id, billing_period), the partitions of bronze and the unit that dbt rebuilds.
+"""A selection of slices as SQL.
 
 Data flow: an optional selection of slices → a WHERE clause over bronze, FOCUS or marts.
 Not for direct use.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-Slice = tuple[str, str]
+from costlake.slices import Slice
 
 
 def sql_text(value: str) -> str:
@@ -22,5 +22,5 @@ def slice_filter(slices: Collection[Slice] | None, source_column: str, period_co
         return "true"
     if not slices:
         return "false"
-    pairs = ", ".join(f"({sql_text(source)}, {sql_text(period)})" for source, period in sorted(set(slices)))
+    pairs = ", ".join(f"({sql_text(each.source_id)}, {sql_text(each.billing_period)})" for each in sorted(set(slices)))
     return f"({source_column}, {period_column}) IN ({pairs})"

@@ -4,7 +4,7 @@ Data flow: `Source` (table, measures, currency) → `bronze_suite`; the marts' c
 
 A new provider gets the whole of `bronze_suite` from its `Source`; what only one provider promises is in `source_rules.py`.
 
-Run alone: python -c "from ingest.source import source_named; from quality.suites import bronze_suite; print(bronze_suite(source_named('aws_cur2')))"
+Run alone: python -c "from quality.suites import marts_suites; print(marts_suites())"
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _LATEST_DELIVERY = dt.timedelta(days=3)
 _ROW = "_object_key, _row_number"
 # A file handed over alone has no manifest; an account is known where accounts.yml names it.
 _OPTIONAL_LINEAGE = frozenset({"_account_id", "_account_name", "_manifest_hash"})
+_REQUIRED_LINEAGE = [field.name for field in LINEAGE if field.name not in _OPTIONAL_LINEAGE]
 
-_REINGEST = "read the row in landing (`_object_key`, `_row_number`); correct the reader in ingest/sources, or ask the provider for a redelivery"
+_REINGEST = "read the row in landing (`_object_key`, `_row_number`); correct the source's reader, or ask the provider for a redelivery"
 _REBUILD = "run `costlake transform --full-refresh`; if it stays, correct the dbt model"
 
 
@@ -53,7 +54,7 @@ def bronze_suite(source: Source, checked_at: dt.datetime | None = None) -> Suite
             _columns_sql(source.table),
             f"bring the table's columns back to TableSpec {source.table.name} in ingest/sources",
         ),
-        *(not_null(field.name, "correct the loader: every row names its delivery") for field in LINEAGE if field.name not in _OPTIONAL_LINEAGE),
+        *(not_null(column, "correct the loader: every row names its delivery") for column in _REQUIRED_LINEAGE),
         no_rows(
             "row_identity_is_unique",
             "SELECT _delivery_id, _object_key, _row_number, count(*) AS copies FROM {batch} GROUP BY ALL HAVING count(*) > 1",
@@ -94,8 +95,7 @@ def _money_rules(source: Source) -> list[Rule]:
         rules.append(
             no_rows(
                 "currency_is_iso_4217",
-                f"SELECT {_ROW}, {currency} AS currency FROM {{batch}}"
-                f" WHERE coalesce({currency}, '') NOT IN ({_codes()})",
+                f"SELECT {_ROW}, {currency} AS currency FROM {{batch}} WHERE coalesce({currency}, '') NOT IN ({_codes()})",
                 _REINGEST,
             )
         )

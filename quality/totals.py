@@ -20,8 +20,9 @@ from costlake.errors import ConfigError, LakeError
 from costlake.money import FOCUS_SQL_TYPE, at_scale
 from costlake.runs import DELIVERIES
 from costlake.settings import Settings
+from costlake.slices import Slice
 from ingest.source import Source
-from quality.slices import Slice, slice_filter
+from quality.slices import slice_filter
 
 MONEY_MEASURES = {"billed": ("BilledCost", "billed_cost"), "effective": ("EffectiveCost", "effective_cost")}
 _TOKEN_CLASSES = (
@@ -91,9 +92,7 @@ def bronze_totals(settings: Settings, sources: Collection[Source], slices: Colle
 def _sum_source(connection: duckdb.DuckDBPyConnection, source: Source, condition: str, totals: dict[Key, Summed]) -> None:
     _refuse_floats(connection, source)
     names = list(source.measures)
-    sums = "".join(
-        f", sum({source.measures[name]}), sum(CAST({source.measures[name]} AS {FOCUS_SQL_TYPE}))" for name in names
-    )
+    sums = "".join(f", sum({source.measures[name]}), sum(CAST({source.measures[name]} AS {FOCUS_SQL_TYPE}))" for name in names)
     currency = source.currency_sql or "CAST(NULL AS VARCHAR)"
     rows = connection.execute(
         f"SELECT _source_id, _billing_period, {currency}, count(*){sums} FROM bronze_rows WHERE {condition} GROUP BY 1, 2, 3"
@@ -127,10 +126,8 @@ def bill_totals(settings: Settings, sources: Collection[Source], slices: Collect
     two were loaded at one instant, the one that bronze holds counts.
     """
     lake = Lake(settings)
-    active = " UNION ALL ".join(
-        f"SELECT DISTINCT _source_id, _billing_period, _slice, _delivery_id FROM ({lake.scan_sql('bronze', source.table.name, source.table)})"
-        for source in sources
-    )
+    scans = [lake.scan_sql("bronze", source.table.name, source.table) for source in sources]
+    active = " UNION ALL ".join(f"SELECT DISTINCT _source_id, _billing_period, _slice, _delivery_id FROM ({scan})" for scan in scans)
     connection = open_duckdb(settings)
     try:
         connection.execute(f"CREATE VIEW deliveries AS {lake.scan_sql('ops', 'deliveries', DELIVERIES)}")
@@ -245,6 +242,4 @@ def _money_totals(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[Key, 
 
 
 def _pairs(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[tuple[str, str], Decimal]:
-    return {
-        (str(name), str(period)): Decimal(str(total)) for name, period, total in _query(connection, sql) if total is not None
-    }
+    return {(str(name), str(period)): Decimal(str(total)) for name, period, total in _query(connection, sql) if total is not None}

@@ -28,8 +28,16 @@ def _unused(*_: object) -> Any:
 
 def _source(name: str, provider: str, fields: list[pa.Field], **settings: Any) -> Source:
     return Source(
-        name=name, provider=provider, title=name, table=bronze_table(name, fields), formats="", documentation="",
-        find=_unused, open=_unused, recognises=_unused, **settings,
+        name=name,
+        provider=provider,
+        title=name,
+        table=bronze_table(name, fields),
+        formats="",
+        documentation="",
+        find=_unused,
+        open=_unused,
+        recognises=_unused,
+        **settings,
     )
 
 

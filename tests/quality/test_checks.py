@@ -13,6 +13,7 @@ import pytest
 
 from costlake.errors import LakeError, QualityError
 from costlake.periods import FixedClock
+from costlake.slices import Slice
 from costlake.tables import BRONZE_MONEY, bronze_table
 from ingest.source import all_sources
 from quality import checks
@@ -51,7 +52,8 @@ def test_one_bad_source_does_not_hide_the_results_of_another(estate: Estate) -> 
     estate.deliver(MODEL, "model-usage", "2026-10", [{"tokens": -5}])
     with pytest.raises(QualityError) as caught:
         checks.run(estate.settings, "bronze", estate.clock)
-    assert "failed: cloud-main, model-usage" in str(caught.value) and "part-1" in str(caught.value)
+    assert "failed: cloud-main, model-usage" in str(caught.value)
+    assert "part-1" in str(caught.value)
     results = newest_checks(estate.settings)
     assert checks.failed_sources(results) == ["cloud-main", "model-usage"]
     assert all(r.success for r in results if r.source_id == "rival")
@@ -76,7 +78,7 @@ def test_a_warning_is_told_but_does_not_stop(estate: Estate) -> None:
 def test_a_selection_of_slices_is_all_that_is_read(estate: Estate) -> None:
     estate.deliver(CLOUD, "cloud-main", "2026-09", [{**row("1"), "amount": None}])
     estate.deliver(CLOUD, "cloud-main", "2026-10", [row("1")])
-    results = checks.run(estate.settings, "bronze", estate.clock, slices=[("cloud-main", "2026-10")])
+    results = checks.run(estate.settings, "bronze", estate.clock, slices=[Slice("cloud-main", "2026-10")])
     assert {r.element_count for r in results} == {1}
 
 
@@ -131,7 +133,11 @@ def test_good_marts_pass(estate: Estate) -> None:
         ("UPDATE focus.cost_and_usage SET BillingCurrency = 'dollars'", "focus.cost_and_usage", "currency_is_iso_4217"),
         ("UPDATE marts.fct_cost_daily SET owner = NULL", "marts.fct_cost_daily", "owner_or_reason_is_given"),
         ("UPDATE marts.fct_cost_daily SET billed_cost = NULL", "marts.fct_cost_daily", "billed_cost_is_not_null"),
-        ("UPDATE marts.fct_model_economics_daily SET cache_hit_rate = 1.01", "marts.fct_model_economics_daily", "cache_hit_rate_is_in_range"),
+        (
+            "UPDATE marts.fct_model_economics_daily SET cache_hit_rate = 1.01",
+            "marts.fct_model_economics_daily",
+            "cache_hit_rate_is_in_range",
+        ),
         (
             "UPDATE marts.fct_token_economics_daily SET cost_per_million_tokens = NULL",
             "marts.fct_token_economics_daily",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from costlake.errors import ConfigError, LakeError, ReconciliationError
+from costlake.slices import Slice
 from quality import reconcile
 from quality.ledger import RECONCILIATION, Reconciliation
 from tests.quality.handmade import CLOUD, MODEL, RIVAL, Estate, row
@@ -30,8 +31,11 @@ def test_equal_layers_are_exact_and_say_which_totals_are_absent_on_purpose(estat
     assert {r.measure for r in rows} == {"billed", "effective", "rows"}
     billed, effective = of(rows, "billed"), of(rows, "effective")
     assert (billed.bill_total, billed.bronze_total, billed.focus_total, billed.mart_total) == (Decimal(10),) * 4
-    assert billed.status == "exact" and billed.difference == 0 and billed.rounding_residual == 0
-    assert effective.bill_total is None and effective.mart_total == 8
+    assert billed.status == "exact"
+    assert billed.difference == 0
+    assert billed.rounding_residual == 0
+    assert effective.bill_total is None
+    assert effective.mart_total == 8
     assert json.loads(effective.named_residuals)["bill"] == "the bill states no effective total"
     assert reconcile.latest(estate.settings) == rows
 
@@ -42,8 +46,10 @@ def test_a_cent_lost_in_focus_is_caught_named_and_blocks(estate: Estate) -> None
     with pytest.raises(ReconciliationError) as caught:
         reconcile.run(estate.settings, estate.clock)
     text = str(caught.value)
-    assert "cloud-main 2026-10 billed" in text and "10.000000000000 against 9.990000000000" in text
-    assert "difference 0.010000000000 USD" in text and "transform" in text
+    assert "cloud-main 2026-10 billed" in text
+    assert "10.000000000000 against 9.990000000000" in text
+    assert "difference 0.010000000000 USD" in text
+    assert "transform" in text
     assert of(reconcile.latest(estate.settings), "billed").status == "failed"
 
 
@@ -73,7 +79,7 @@ def test_a_delivery_doubled_in_bronze_and_everything_after_it_is_caught_by_the_b
     rows = [row("10.25", "8"), row("-0.25", "0")] * 2
     estate.deliver(CLOUD, "cloud-main", "2026-10", rows, ledger=False)
     estate.focus("cloud-main", "2026-10", [("10.25", "8"), ("-0.25", "0")])
-    with pytest.raises(ReconciliationError, match="bill against bronze: 10.0+ against 20.0+"):
+    with pytest.raises(ReconciliationError, match=r"bill against bronze: 10.0+ against 20.0+"):
         reconcile.run(estate.settings, estate.clock)
     assert of(reconcile.latest(estate.settings), "rows").difference == -2
 
@@ -102,7 +108,7 @@ def test_an_orphan_slice_in_the_mart_alone_is_caught(estate: Estate) -> None:
 def test_a_slice_that_never_reached_focus_is_caught_even_when_it_costs_nothing(estate: Estate) -> None:
     good_month(estate)
     estate.deliver(CLOUD, "cloud-main", "2026-11", [row("0")])
-    with pytest.raises(ReconciliationError, match="cloud-main 2026-11 billed: .* against missing"):
+    with pytest.raises(ReconciliationError, match=r"cloud-main 2026-11 billed: .* against missing"):
         reconcile.run(estate.settings, estate.clock)
 
 
@@ -112,7 +118,7 @@ def test_a_slice_that_vanished_from_bronze_but_not_from_the_ledger_is_caught(est
     estate.lake.replace(
         CLOUD.table, pa.Table.from_pylist([], schema=CLOUD.table.schema), {"_source_id": "cloud-main", "_billing_period": "2026-09"}
     )
-    with pytest.raises(ReconciliationError, match="cloud-main 2026-09 billed: bill against bronze: 3.0+ against missing"):
+    with pytest.raises(ReconciliationError, match=r"cloud-main 2026-09 billed: bill against bronze: 3.0+ against missing"):
         reconcile.run(estate.settings, estate.clock)
 
 
@@ -120,7 +126,8 @@ def test_a_rounding_residual_is_named_and_is_not_an_error(estate: Estate) -> Non
     estate.deliver(CLOUD, "cloud-main", "2026-10", [row("0.0000000000004"), row("1.000000000000400000")])
     estate.focus("cloud-main", "2026-10", [("0", "0"), ("1", "1")])
     billed = of(reconcile.run(estate.settings, estate.clock), "billed")
-    assert billed.status == "exact" and billed.focus_total == 1
+    assert billed.status == "exact"
+    assert billed.focus_total == 1
     assert billed.rounding_residual == Decimal("0.0000000000008")
     assert json.loads(billed.named_residuals)["rounding to 12 decimals"] == "0.000000000000800000"
 
@@ -139,7 +146,9 @@ def test_currencies_are_never_added_together(estate: Estate) -> None:
     estate.focus("rival", "2026-10", [("3", "3")])
     with pytest.raises(ReconciliationError):
         reconcile.run(estate.settings, estate.clock)
-    found = {r.billing_currency: r.bronze_total for r in reconcile.latest(estate.settings) if (r.source_id, r.measure) == ("rival", "billed")}
+    found = {
+        r.billing_currency: r.bronze_total for r in reconcile.latest(estate.settings) if (r.source_id, r.measure) == ("rival", "billed")
+    }
     assert found == {"USD": 1, "EUR": 2}
 
 
@@ -169,14 +178,16 @@ def test_a_run_over_one_slice_keeps_the_failure_of_another(estate: Estate) -> No
     with pytest.raises(ReconciliationError):
         reconcile.run(estate.settings, estate.clock)
     with pytest.raises(ReconciliationError, match="cloud-main 2026-09"):
-        reconcile.run(estate.settings, estate.clock, slices=[("cloud-main", "2026-10")])
+        reconcile.run(estate.settings, estate.clock, slices=[Slice("cloud-main", "2026-10")])
     assert of(reconcile.latest(estate.settings), "billed").status == "exact"
 
 
 def tokens(estate: Estate, staged: int, mart: int, charges: int = 0) -> None:
     estate.deliver(MODEL, "model-usage", "2026-10", [{"tokens": 60}, {"tokens": 40}])
     estate.sql(f"INSERT INTO intermediate.int_token_usage VALUES ('model-usage', '2026-10', {staged - 10}, NULL, NULL, NULL, 10)")
-    estate.sql(f"INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', {mart}, 1, 1, NULL)")
+    estate.sql(
+        f"INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', {mart}, 1, 1, NULL)"
+    )
     if charges:
         estate.sql(f"INSERT INTO intermediate.int_ai_charges VALUES ('Model', '2026-10', {charges})")
 
@@ -190,7 +201,7 @@ def test_tokens_that_charges_measure_are_named_apart_from_reported_ones(estate: 
 
 def test_a_token_counted_twice_at_staging_is_caught(estate: Estate) -> None:
     tokens(estate, staged=140, mart=140)
-    with pytest.raises(ReconciliationError, match="model-usage 2026-10 tokens: bronze against FOCUS: 100.0+ against 140"):
+    with pytest.raises(ReconciliationError, match=r"model-usage 2026-10 tokens: bronze against FOCUS: 100.0+ against 140"):
         reconcile.run(estate.settings, estate.clock)
 
 

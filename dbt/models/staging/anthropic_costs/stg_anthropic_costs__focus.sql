@@ -16,12 +16,31 @@ token_classes as (
 
 ),
 
+-- keys and accounts first summed away: the sums below then work on a tenth of the rows
+used_per_price as (
+
+    select
+        account_id,
+        billing_period,
+        charge_date,
+        project_id,
+        model_id,
+        service_tier,
+        context_window,
+        inference_geo,
+        {% for class in llm_token_classes() -%}
+        sum({{ class }}_tokens) as {{ class }},
+        {% endfor -%}
+        sum(web_search_requests) as web_search
+    from {{ ref('stg_anthropic_usage__tokens') }}
+    group by all
+
+),
+
 used as (
 
-    unpivot {{ ref('stg_anthropic_usage__tokens') }}
-    on
-        {% for class in llm_token_classes() %}{{ class }}_tokens as {{ class }}, {% endfor %}
-        web_search_requests as web_search
+    unpivot used_per_price
+    on {{ llm_token_classes() | join(', ') }}, web_search
     into name metric value quantity
 
 ),
@@ -41,6 +60,7 @@ usage_totals as (
         inference_geo,
         sum(quantity) as reported_quantity
     from used
+    where quantity <> 0
     group by
         account_id, billing_period, charge_date, project_id, metric,
         cube (model_id, service_tier, context_window, inference_geo)

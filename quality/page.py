@@ -39,6 +39,19 @@ class TableSummary:
 
 
 @dataclass(frozen=True)
+class SourceSummary:
+    """The reconciliation of one source: its rows by period, newest first."""
+
+    source_id: str
+    status: str
+    exact: int
+    inexact: int
+    first_period: str
+    last_period: str
+    rows: tuple[Reconciliation, ...]
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """One run, its tables worst first."""
 
@@ -64,7 +77,10 @@ def build(settings: Settings) -> Path:
     runs = summarise(recent_checks(settings, _RUNS))
     reconciliation = newest_reconciliation(settings)
     html = environment.get_template("quality.html.j2").render(
-        runs=runs, reconciliation=reconciliation, verdict=_verdict(runs, reconciliation)
+        runs=runs,
+        sources=by_source(reconciliation),
+        reconciled_at=reconciliation[0].checked_at if reconciliation else None,
+        verdict=_verdict(runs, reconciliation),
     )
     folder = settings.reports / "quality"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +88,18 @@ def build(settings: Settings) -> Path:
     draft.write_text(html, encoding="utf-8")
     draft.replace(path)
     return path
+
+
+def by_source(rows: Iterable[Reconciliation]) -> list[SourceSummary]:
+    """Group reconciliation rows (sorted by source) by source; the sources with something that is not exact come first."""
+    summaries = []
+    for source_id, found in groupby(rows, lambda row: row.source_id):
+        held = sorted(found, key=lambda row: (row.billing_period, row.status == "failed"), reverse=True)
+        inexact = sum(row.status == "failed" for row in held)
+        periods = [row.billing_period for row in held]
+        status = "failed" if inexact else "exact"
+        summaries.append(SourceSummary(source_id, status, len(held) - inexact, inexact, min(periods), max(periods), tuple(held)))
+    return sorted(summaries, key=lambda summary: (summary.status == "exact", summary.source_id))
 
 
 def summarise(results: Iterable[CheckResult]) -> list[RunSummary]:

@@ -93,9 +93,10 @@ def run(settings: Settings, as_of: date | None = None, lookback_days: int = 90, 
         if day is None:
             return AnomalyResult("", date.min, (), written=False)
         findings = find(con, day, lookback_days, used_rules)
-    run_id = _run_id(findings, day, lookback_days, used_rules)
     messages = tuple(message(finding) for finding in findings)
-    rows = [_row(run_id, day, finding, text) for finding, text in zip(findings, messages, strict=True)]
+    found = [_row(day, finding, text) for finding, text in zip(findings, messages, strict=True)]
+    run_id = _run_id(found, day, lookback_days, used_rules)
+    rows = [{"run_id": run_id, **row} for row in found]
     written = stored_run_id(lake, ANOMALIES, day) != (run_id if rows else None) or not lake.exists("insights", "anomalies")
     if written:
         import pyarrow as pa
@@ -205,8 +206,7 @@ def message(finding: Finding) -> str:
     what = series.provider_name if series.service_name is None else f"{series.service_name} in {_account(series)} ({series.provider_name})"
     more = "more" if finding.excess > 0 else "less"
     text = (
-        f"On {finding.day.isoformat()} {what} cost {_whole(finding.actual)} {currency}, "
-        f"{_whole(abs(finding.excess))} {more} than expected."
+        f"On {finding.day.isoformat()} {what} cost {_whole(finding.actual)} {currency}, {_whole(abs(finding.excess))} {more} than expected."
     )
     if cause is None:
         return text
@@ -233,16 +233,15 @@ def _money(number: float) -> Decimal:
     return Decimal(repr(float(number))).quantize(_SIX_PLACES)
 
 
-def _run_id(findings: list[Finding], as_of: date, lookback_days: int, rules: Rules) -> str:
+def _run_id(rows: list[dict[str, object]], as_of: date, lookback_days: int, rules: Rules) -> str:
     """Names the result: the same findings under the same rules give the same id, so that a second run has nothing to write."""
-    parts = [MODEL_VERSION, str(lookback_days), repr(rules), *(f"{f!r}" for f in findings)]
+    parts = [MODEL_VERSION, str(lookback_days), repr(rules), *(repr(row) for row in rows)]
     return f"anomalies-{as_of.isoformat()}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:12]}"
 
 
-def _row(run_id: str, as_of: date, finding: Finding, text: str) -> dict[str, object]:
+def _row(as_of: date, finding: Finding, text: str) -> dict[str, object]:
     cause, part = finding.cause, finding.cause_part
     return {
-        "run_id": run_id,
         "as_of_date": as_of,
         "anomaly_date": finding.day,
         "provider_name": finding.series.provider_name,

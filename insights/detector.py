@@ -201,9 +201,7 @@ def _trend(flat: Days) -> tuple[float, float]:
         week = [cost for cost in flat[at : at + WEEK] if cost is not None]
         if len(week) >= 3:
             heights.append((at + WEEK // 2, _median(week)))
-    slopes = [
-        (later - earlier) / (late - early) for index, (early, earlier) in enumerate(heights) for late, later in heights[index + 1 :]
-    ]
+    slopes = [(later - earlier) / (late - early) for index, (early, earlier) in enumerate(heights) for late, later in heights[index + 1 :]]
     slope = _median(slopes) if len(heights) >= 4 else 0.0
     return _median([cost - slope * at for at, cost in enumerate(flat) if cost is not None]), slope
 

@@ -1,8 +1,8 @@
 """What the next 90 days will cost: marts.fct_cost_daily → Delta `insights.forecast_daily`, per provider and currency.
 
-Prophet with weekly (and from two years of history on yearly) seasonality and an 80 % band; days that the anomaly detector finds odd are left
-out of the fit, so that one mistake is not forecast for ever. Short histories get a simpler method under its own name, and the reason is
-written beside each row. What is modelled, and what is left out: see `insights.series`.
+Prophet with weekly (and from two years of history on yearly) seasonality and an 80 % band; days that the anomaly detector finds odd are
+left out of the fit, so that one mistake is not forecast for ever. Short histories get a simpler method under its own name, with the
+reason beside each row. What is modelled, and what is left out: see `insights.series`.
 Run alone: `costlake insights`, or `run(Settings.load(), as_of=None)`.
 """
 
@@ -53,7 +53,7 @@ class ForecastResult:
     """What a run did.
 
     Attributes:
-        outlooks: the new forecasts by series; empty where the table already holds this run.
+        outlooks: the forecasts by series, made now or found in the table.
         skipped: (provider, currency, reason) of series that cannot be forecast.
         written: the as-of dates of which rows were written.
     """
@@ -103,13 +103,36 @@ def _forecast_as_of(
     run_id = _run_id(usable, as_of)
     stored = stored_run_id(lake, FORECAST_DAILY, as_of)
     is_new = stored != run_id and (bool(usable) or stored is not None)
-    outlooks = tuple(forecast_series(one, as_of) for one in usable) if is_new else ()
+    outlooks = tuple(forecast_series(one, as_of) for one in usable) if is_new else _stored_outlooks(lake, as_of)
     if is_new:
         import pyarrow as pa
 
         rows = pa.Table.from_pylist([row for one in outlooks for row in _rows(run_id, as_of, one)], schema=FORECAST_DAILY.schema)
         lake.replace(FORECAST_DAILY, rows, where={"as_of_date": as_of.isoformat()})
     return run_id, outlooks, skipped, is_new
+
+
+def _stored_outlooks(lake: Lake, as_of: date) -> tuple[Outlook, ...]:
+    if not lake.exists(FORECAST_DAILY.layer, FORECAST_DAILY.name):
+        return ()
+    con = lake.connect()
+    try:
+        rows = con.execute(
+            """
+            select
+                provider_name, billing_currency, max(method), max(method_reason),
+                list((forecast_date, effective_cost, effective_cost_lower_80, effective_cost_upper_80) order by forecast_date)
+            from insights.forecast_daily
+            where as_of_date = ?
+            group by all order by provider_name, billing_currency
+            """,
+            [as_of],
+        ).fetchall()
+    finally:
+        con.close()
+    return tuple(
+        Outlook(provider, currency, method, reason, tuple(tuple(day) for day in days)) for provider, currency, method, reason, days in rows
+    )
 
 
 def _usable(series: Sequence[DailySeries], as_of: date) -> tuple[list[DailySeries], tuple[tuple[str, str, str], ...]]:
@@ -153,11 +176,9 @@ def _mean(known: Sequence[Decimal], dates: Sequence[date]) -> list[Day]:
 
 
 def _seasonal_naive(series: DailySeries, dates: Sequence[date]) -> list[Day]:
-    """Last known value of the same weekday; band from the quantiles of the week-on-week changes, wider by the square root of weeks ahead."""
+    """Last known value of the same weekday; band from the quantiles of week-on-week changes, wider by the square root of weeks."""
     values = series.values
-    changes = sorted(
-        value - before for before, value in zip(values, values[7:], strict=False) if value is not None and before is not None
-    )
+    changes = sorted(value - before for before, value in zip(values, values[7:], strict=False) if value is not None and before is not None)
     low, high = (_quantile(changes, LOWER), _quantile(changes, UPPER)) if changes else (Decimal(0), Decimal(0))
     last_by_weekday = {(series.start + timedelta(days=i)).weekday(): value for i, value in enumerate(values) if value is not None}
     overall = _quantile(sorted(value for value in values if value is not None), 0.5)

@@ -226,8 +226,14 @@ def parts_of_day(con: duckdb.DuckDBPyConnection, series: DailySeries, day: date,
         order by model_id nulls last, owner nulls last
         """,
         [
-            series.provider_name, series.billing_currency, series.service_name, series.sub_account_id,
-            day - timedelta(days=compare_days), day, day, day,
+            series.provider_name,
+            series.billing_currency,
+            series.service_name,
+            series.sub_account_id,
+            day - timedelta(days=compare_days),
+            day,
+            day,
+            day,
         ],
     ).fetchall()
     span_days = max(1, min(compare_days, (day - series.start).days))

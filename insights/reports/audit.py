@@ -23,7 +23,9 @@ def reconciliation(con: duckdb.DuckDBPyConnection, period: BillingPeriod, has_ch
     """The newest check of every source that charged in the period: bill = bronze = FOCUS = marts, or not, or not checked."""
     checked = _newest_checks(con, period) if has_checks else []
     names = {str(row[0]) for row in checked}
-    charged = con.execute("select distinct source_id from marts.fct_cost_daily where billing_period = ? order by 1", [period.label]).fetchall()
+    charged = con.execute(
+        "select distinct source_id from marts.fct_cost_daily where billing_period = ? order by 1", [period.label]
+    ).fetchall()
     unchecked: list[tuple[Cell, ...]] = [
         (source, None, None, None, None, None, None, None, None, "unchecked") for (source,) in charged if source not in names
     ]
@@ -60,25 +62,42 @@ def _newest_checks(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> lis
 
 
 def deliveries(con: duckdb.DuckDBPyConnection, period: BillingPeriod, has_deliveries: bool) -> Table:
-    """What was delivered for the period, and every month that a provider restated or whose delivery was refused."""
+    """What was delivered for the period, and every month that a provider restated or whose delivery was refused.
+
+    The delivery that counts is the last one loaded for a slice; what was loaded for it before has been replaced.
+    """
     rows = (
         con.execute(
             """
-            with newest as (
-                select *
+            with loaded as (
+                select
+                    source_id, billing_period as month, delivery_id, row_count, control_total, cast(null as varchar) as refusal,
+                    delivery_id = first_value(delivery_id) over (
+                        partition by source_id, slice order by recorded_at desc, event_id desc
+                    ) as is_active
                 from ops.deliveries
-                qualify row_number() over (partition by source_id, delivery_id, slice order by recorded_at desc, event_id) = 1
-            )
+                where status = 'loaded'
+                qualify row_number() over (partition by source_id, slice, delivery_id order by recorded_at desc, event_id desc) = 1
+            ),
+            refused as (
+                select
+                    source_id, coalesce(billing_period, '–') as month, delivery_id, cast(null as bigint) as row_count,
+                    cast(null as decimal(38, 18)) as control_total, coalesce(error_text, 'no reason recorded') as refusal,
+                    cast(null as boolean) as is_active
+                from ops.deliveries
+                where status = 'refused'
+            ),
+            lines as (select * from loaded union all by name select * from refused)
             select
-                source_id, coalesce(billing_period, '–') as month,
-                count(distinct delivery_id) filter (where status = 'loaded') as loaded,
-                count(distinct delivery_id) filter (where status = 'superseded') as replaced,
-                count(distinct delivery_id) filter (where status = 'refused') as refused,
-                sum(row_count) filter (where status = 'loaded') as row_count,
-                sum(control_total) filter (where status = 'loaded') as total,
-                case when replaced > 0 then sum(control_total) filter (where status = 'superseded') end as replaced_total,
-                max(error_text) filter (where status = 'refused') as refusal
-            from newest
+                source_id, month,
+                count(distinct delivery_id) filter (where is_active) as active,
+                count(distinct delivery_id) filter (where not is_active) as replaced,
+                count(distinct delivery_id) filter (where refusal is not null) as refused,
+                sum(row_count) filter (where is_active) as row_count,
+                sum(control_total) filter (where is_active) as total,
+                sum(control_total) filter (where not is_active) as replaced_total,
+                max(refusal) as refusal
+            from lines
             group by source_id, month
             having month = ? or replaced > 0 or refused > 0
             order by month desc, source_id

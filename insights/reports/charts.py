@@ -65,7 +65,9 @@ def trend_chart(con: duckdb.DuckDBPyConnection, basis: Basis) -> Chart | None:
         .properties(width=WIDTH, height=220)
     )
     description = f"Stacked bars of effective cost in {basis.currency} by provider, {months[0]} to {months[-1]}."
-    return Chart("trend_chart", "Thirteen months", _svg(chart, "trend" + basis.currency), description, f"Effective cost in {basis.currency}.")
+    return Chart(
+        "trend_chart", "Thirteen months", _svg(chart, "trend" + basis.currency), description, f"Effective cost in {basis.currency}."
+    )
 
 
 def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis) -> Chart | None:
@@ -76,7 +78,14 @@ def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis
         return None
     order = _largest([(str(row[1]), _amount(row[2])) for row in table.rows])
     data: list[dict[str, Any]] = [
-        {"day": str(row[0]), "provider": row[1], "actual": _length(row[2]), "forecast": _length(row[3]), "low": _length(row[4]), "high": _length(row[5])}
+        {
+            "day": str(row[0]),
+            "provider": row[1],
+            "actual": _length(row[2]),
+            "forecast": _length(row[3]),
+            "low": _length(row[4]),
+            "high": _length(row[5]),
+        }
         for row in table.rows
         if row[1] in order
     ]
@@ -101,7 +110,11 @@ def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis
     description = f"Daily usage cost in {basis.currency} by provider with the forecast and its 80 % band."
     caption = f"Usage in {basis.currency} per day: solid as charged, dashed as forecast with its 80 % band; a dot marks an anomaly."
     return Chart(
-        "daily_chart", "Day by day, and what comes next", _svg(alt.vconcat(*panels, spacing=14), "daily" + basis.currency), description, caption
+        "daily_chart",
+        "Day by day, and what comes next",
+        _svg(alt.vconcat(*panels, spacing=14), "daily" + basis.currency),
+        description,
+        caption,
     )
 
 
@@ -112,7 +125,12 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
     if not table.rows:
         return None
     data = [
-        {"name": _shortened(f"{row[0]} · {row[1]}"), "rank": rank, "change": _length(row[5]), "way": "more" if _amount(row[5]) > 0 else "less"}
+        {
+            "name": f"{_shortened(str(row[0]), 30)} · {_shortened(str(row[1]), 24)}",
+            "rank": rank,
+            "change": _length(row[5]),
+            "way": "more" if _amount(row[5]) > 0 else "less",
+        }
         for rank, row in enumerate(table.rows[:8])
     ]
     colour = alt.Color("way:N", legend=None, scale=alt.Scale(domain=["more", "less"], range=[RISE, FALL]))
@@ -121,14 +139,18 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
         .mark_bar(height=14)
         .encode(
             x=alt.X("change:Q", title=None, axis=_amounts(6, "+~s")),
-            y=alt.Y("name:N", title=None, sort=alt.SortField("rank"), axis=alt.Axis(labelLimit=330, ticks=False, domain=False)),
+            y=alt.Y("name:N", title=None, sort=alt.SortField("rank"), axis=alt.Axis(labelLimit=400, ticks=False, domain=False)),
             color=colour,
         )
-        .properties(width=WIDTH - 300, height=alt.Step(24))
+        .properties(width=WIDTH - 330, height=alt.Step(24))
     )
     description = f"Bars of the largest changes in effective cost against {basis.against}, in {basis.currency}."
     return Chart(
-        "movers_chart", "What changed", _svg(bars, "movers" + basis.currency), description, f"Change against {basis.against}, {basis.currency}."
+        "movers_chart",
+        "What changed",
+        _svg(bars, "movers" + basis.currency),
+        description,
+        f"Change against {basis.against}, {basis.currency}.",
     )
 
 
@@ -167,7 +189,7 @@ def _length(cell: object) -> float | None:
     return float(cell) if isinstance(cell, Decimal) else None
 
 
-def _shortened(name: str, longest: int = 52) -> str:
+def _shortened(name: str, longest: int) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
@@ -180,8 +202,8 @@ def _svg(chart: Any, prefix: str) -> str:
         "background": None,
         "view": {"stroke": None},
         "axis": {
-            "labelColor": MUTED, "labelFontSize": 11, "gridColor": GRID, "domainColor": GRID, "tickColor": GRID, "domain": False, "ticks": False,
-            "labelPadding": 6,
+            "labelColor": MUTED, "labelFontSize": 11, "gridColor": GRID, "domainColor": GRID, "tickColor": GRID, "domain": False,
+            "ticks": False, "labelPadding": 6,
         },
         "legend": {"labelColor": INK, "labelFontSize": 12, "symbolSize": 90},
     }  # fmt: skip

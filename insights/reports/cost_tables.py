@@ -43,8 +43,8 @@ DIMENSIONS = (
     Dimension(
         "owners",
         "By owner",
-        (("Owner", "coalesce(owner, 'Unowned: ' || coalesce(owner_reason, 'no reason recorded'))"),),
-        note="The owner is the team, owner, cost centre or department tag, or the project of an LLM provider; a charge without one says why.",
+        (("Owner", "coalesce(owner, 'Unowned: ' || replace(coalesce(owner_reason, 'no reason recorded'), '_', ' '))"),),
+        note="The owner is the team, owner, cost centre or department tag, or an LLM provider's project; a charge without one says why.",
     ),
     Dimension(
         "accounts",
@@ -92,7 +92,8 @@ def _table(con: duckdb.DuckDBPyConnection, basis: Basis, whole: Totals, dimensio
     for found in _grouped(con, basis, [expression for _, expression in dimension.names]):
         names, (billed, effective, _, previous) = found[:width], found[width:]
         rows.append((*names, *_measures(billed or Decimal(0), effective or Decimal(0), previous, whole)))
-    rows.sort(key=lambda row: (-row[width + 1], row[:width]))
+    # By the larger of the two costs, so that neither a big invoice nor a big use can fold away.
+    rows.sort(key=lambda row: (-max(abs(row[width]), abs(row[width + 1])), row[:width]))
     padding: tuple[Cell, ...] = ("Total",) + (None,) * (width - 1)
     columns = (
         *(Column(label) for label, _ in dimension.names),
@@ -194,7 +195,8 @@ def commitments(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     rows = con.execute(
         """
         with month as (
-            select * from marts.fct_cost_daily where billing_currency = ? and billing_period = ? and charge_category in ('Usage', 'Purchase')
+            select * from marts.fct_cost_daily
+            where billing_currency = ? and billing_period = ? and charge_category in ('Usage', 'Purchase')
         )
         select
             provider_name, coalesce(service_name, 'No service named') as service,
@@ -229,8 +231,8 @@ def commitments(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         total=("Total", None, used, unused, ratio(used, used + unused), None, bought) if shown else None,
         source=COST_MART,
         empty="No Savings Plans or reservations in this month.",
-        note="Utilisation: used part of what the commitments cost. Coverage: list price of covered usage over the list price of all usage of "
-        "the service; empty where a list price is unknown.",
+        note="Utilisation: used part of what the commitments cost. Coverage: list price of covered usage over the list price of all usage "
+        "of the service; empty where a list price is unknown.",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from insights.reports.model import Column, Table
 if TYPE_CHECKING:
     import duckdb
 
-TOKEN_MART = "marts.fct_token_economics_daily"
+UNIT_MART = "marts.fct_token_economics_daily"
 MODEL_MART = "marts.fct_model_economics_daily"
 CLASS_NAMES = {
     "input_uncached": "input, not cached",
@@ -39,12 +39,12 @@ def token_prices(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
             sum(tokens) filter (where billing_period = $period and effective_cost is not null),
             sum(effective_cost) filter (where billing_period = $previous and tokens > 0),
             sum(tokens) filter (where billing_period = $previous and effective_cost is not null),
-            string_agg(distinct cost_reason, '; ') filter (where billing_period = $period)
+            string_agg(distinct replace(cost_reason, '_', ' '), '; ') filter (where billing_period = $period)
         from marts.fct_token_economics_daily
         where (billing_currency = $currency or billing_currency is null) and billing_period in ($period, $previous)
-        group by all
+        group by model, provider_name, token_class
         having bool_or(billing_period = $period)
-        order by 5 desc nulls last, model, provider_name, token_class
+        order by bool_and(token_class is null), 5 desc nulls last, model, provider_name, token_class
         """,
         {"currency": basis.currency, "period": basis.period.label, "previous": basis.previous.label},
     ).fetchall()
@@ -58,12 +58,13 @@ def token_prices(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         key="token_prices",
         title="Cost per million tokens",
         columns=(
-            Column("Model"), Column("Token class"), Column("Provider"), Column("Tokens", "count"), Column(f"Cost {basis.currency}", "money"),
+            Column("Model"), Column("Token class"), Column("Provider"), Column("Tokens", "count"),
+            Column(f"Cost {basis.currency}", "money"),
             Column(f"{basis.currency} per million", "price"), Column("Month before", "price"), Column("Change %", "percent"),
             Column("Why unknown"),
         ),
         rows=tuple(shown),
-        source=TOKEN_MART,
+        source=UNIT_MART,
         empty="No usage metered in tokens in this month.",
         note="Classes are disjoint: the cost of a model is the sum of its rows.",
         fold_after=24,
@@ -91,7 +92,7 @@ def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         from marts.fct_model_economics_daily
         where (billing_currency = ? or billing_currency is null) and billing_period = ?
         group by model, provider_name
-        order by cost desc nulls last, model, provider_name
+        order by bool_and(model_id is null), cost desc nulls last, model, provider_name
         """,
         [basis.currency, basis.period.label],
     ).fetchall()
@@ -99,7 +100,17 @@ def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     for model, provider, requests, tokens_in, tokens_out, cost, request_cost, costed_requests, token_cost, costed_tokens, cached in rows:
         per_request = (request_cost / costed_requests).quantize(Decimal("1e-12")) if request_cost is not None and costed_requests else None
         shown.append(
-            (model, provider, requests, tokens_in, tokens_out, cost, per_request, per_million(token_cost, costed_tokens), ratio(cached, tokens_in))
+            (
+                model,
+                provider,
+                requests,
+                tokens_in,
+                tokens_out,
+                cost,
+                per_request,
+                per_million(token_cost, costed_tokens),
+                ratio(cached, tokens_in),
+            )
         )
     return Table(
         key="model_units",

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from costlake.settings import Settings
 
 NOTES = (
-    "Billed cost is what the invoice says. Effective cost spreads commitments and upfront fees over the usage they pay for; it is the figure "
-    "to judge a month by.",
-    "Amounts are exact up to this report and rounded only here, to cents that add up to the rounded total: a part can therefore differ by "
-    "less than one cent from its own rounding. The workbook holds the unrounded amounts.",
+    "Billed cost is what the invoice says. Effective cost spreads commitments and upfront fees over what they pay for; judge by it.",
+    "Amounts are exact up to this report and rounded only here, to cents that add up to the rounded total; a part can so be a cent off.",
+    "The workbook holds the unrounded amounts.",
     "A month in progress is compared with the same days of the month before.",
     EXCLUDED_FROM_SIGNAL,
     "A dash means unknown or without meaning; it never stands for 0.",
@@ -169,7 +168,9 @@ def _figures(basis: Basis, whole: cost_tables.Totals, ahead: Table, heading: tup
     ]
     if heading and heading[0].total is not None:
         outlook = heading[0].total[4]
-        figures.append(Figure("Month outlook", outlook if isinstance(outlook, Decimal) else None, "booked plus forecast usage of the days to come"))
+        figures.append(
+            Figure("Month outlook", outlook if isinstance(outlook, Decimal) else None, "booked plus forecast usage of the days to come")
+        )
     elif ahead.total is not None:
         _, _, actual, expected, _, off = ahead.total
         percent = f"{off * 100:+,.1f} % of the usage forecast before".replace("-", "−") if isinstance(off, Decimal) else ""

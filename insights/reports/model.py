@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Literal
 
 Cell = str | Decimal | int | date | None
+# Folding fewer rows than this saves no space worth the loss.
+LEAST_FOLDED = 4
 Kind = Literal["text", "money", "count", "percent", "price", "small_price", "date", "exact", "status"]
 
 
@@ -58,8 +60,8 @@ class Table:
     fold_after: int = 0
 
     def folded(self) -> Table:
-        """The table as the page shows it: rows beyond `fold_after` summed into one 'Other' row. Only sums are folded, ratios are left empty."""
-        if not self.fold_after or len(self.rows) <= self.fold_after + 1:
+        """The table as the page shows it: rows beyond `fold_after` summed into one 'Other' row; its ratios are left empty."""
+        if not self.fold_after or len(self.rows) < self.fold_after + LEAST_FOLDED:
             return self
         head, tail = self.rows[: self.fold_after], self.rows[self.fold_after :]
         other: list[Cell] = [f"{len(tail)} others"]

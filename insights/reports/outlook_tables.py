@@ -34,9 +34,8 @@ def against_forecast(con: duckdb.DuckDBPyConnection, basis: Basis, has_forecast:
     eve = last_day(basis.previous)
     rows: list[tuple[Any, ...]] = []
     if made_on is not None and made_on <= eve:
-        rows = (
-            con.execute(
-                """
+        rows = con.execute(
+            """
                 with reached as (
                     select provider_name, max(charge_date) as through
                     from usage_signal where billing_currency = $currency and charge_date between $first and $last
@@ -59,9 +58,8 @@ def against_forecast(con: duckdb.DuckDBPyConnection, basis: Basis, has_forecast:
                 from expected inner join actual using (provider_name)
                 order by actual.cost desc
                 """,
-                {"currency": basis.currency, "first": month_start, "last": last_day(basis.period), "made_on": made_on},
-            ).fetchall()
-        )
+            {"currency": basis.currency, "first": month_start, "last": last_day(basis.period), "made_on": made_on},
+        ).fetchall()
     shown = [(*row, row[2] - row[3], ratio(row[2] - row[3], row[3])) for row in rows]
     actual, expected = (sum((row[index] for row in shown), Decimal(0)) for index in (2, 3))
     return Table(
@@ -117,7 +115,8 @@ def month_end(con: duckdb.DuckDBPyConnection, basis: Basis, as_of: date, has_for
         key="month_end",
         title="Where the month is heading",
         columns=(
-            Column("Provider"), Column(f"Booked {basis.currency}", "money"), Column("Days to come", "count"), Column("Still to come", "money"),
+            Column("Provider"), Column(f"Booked {basis.currency}", "money"), Column("Days to come", "count"),
+            Column("Still to come", "money"),
             Column("Month outlook", "money"), Column("By run rate", "money"), Column("Method"),
         ),
         rows=tuple(shown),
@@ -195,7 +194,8 @@ def anomalies(con: duckdb.DuckDBPyConnection, basis: Basis, as_of: date, has_ano
         title="Anomalies",
         columns=(
             Column("Date", "date"), Column("Provider"), Column(f"Cost {basis.currency}", "money"), Column("Expected", "money"),
-            Column("Difference", "money"), Column("Caused by"), Column("Account"), Column("Model"), Column("Owner"), Column("Share", "percent"),
+            Column("Difference", "money"), Column("Caused by"), Column("Account"), Column("Model"), Column("Owner"),
+            Column("Share", "percent"),
         ),
         rows=tuple(row[:10] for row in rows),
         source="insights.anomalies",

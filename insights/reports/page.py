@@ -71,7 +71,7 @@ def shown_table(table: Table) -> ShownTable:
 
 
 def _rounded(table: Table) -> list[list[Cell]]:
-    """All rows, the total last where there is one, with money in cents that add up down the columns and, for differences, along the rows."""
+    """All rows, the total last where there is one, money in cents that add up down the columns and, for differences, along the rows."""
     rows: list[list[Cell]] = [list(row) for row in table.rows]
     if table.total is not None:
         rows.append(list(table.total))
@@ -126,7 +126,9 @@ def _number_text(amount: Decimal, kind: Kind, *, signed: bool) -> str:
         text = f"{amount:,.6f}"
     else:
         text = f"{cents(amount):,.2f}"
-    if signed and amount > 0:
+    if not any(digit in text for digit in "123456789"):
+        text = text.removeprefix("-")
+    elif signed and amount > 0:
         text = "+" + text
     # A true minus sign is as wide as the plus and the digits.
     return text.replace("-", "−")

@@ -1,6 +1,6 @@
 """Report → XLSX with the same tables: real numbers with number formats, native charts, one sheet per table.
 
-Excel calculates with 15 significant digits. Each amount is therefore written twice: as a number for work, and, in a grouped and folded column
+Excel calculates with 15 significant digits. Each amount is therefore written twice: as a number for work, and, in a folded column
 beside it, as text with all its decimals; the text is the amount of the mart. Text from bills is always written as text: a tag value that
 begins with `=` is never a formula.
 Run alone: `write(report, path)`.
@@ -56,7 +56,9 @@ def write(report: Report, path: Path) -> None:
 def _formats(book: xlsxwriter.Workbook) -> dict[str, Any]:
     base = {"font_name": "Calibri", "font_size": 11, "font_color": "#1b2430"}
     found = {kind: book.add_format(base | {"num_format": code}) for kind, code in NUMBER_FORMATS.items()}
-    found |= {f"{kind}_total": book.add_format(base | {"num_format": code, "bold": True, "top": 1}) for kind, code in NUMBER_FORMATS.items()}
+    found |= {
+        f"{kind}_total": book.add_format(base | {"num_format": code, "bold": True, "top": 1}) for kind, code in NUMBER_FORMATS.items()
+    }
     found["text"] = found["status"] = book.add_format(base)
     found["text_total"] = found["status_total"] = book.add_format(base | {"bold": True, "top": 1})
     found["guarded"] = book.add_format(base | {"quote_prefix": True})
@@ -80,7 +82,9 @@ def _summary(book: xlsxwriter.Workbook, report: Report, formats: dict[str, Any])
     sheet.set_column(2, 2, 34)
     sheet.set_column(3, 3, 80)
     sheet.write_string(0, 0, f"AI infrastructure cost, {report.month_name}", formats["title"])
-    sheet.write_string(1, 0, f"{report.completeness} Data up to {report.as_of.isoformat()}. Reconciliation: {report.checks}.", formats["soft"])
+    sheet.write_string(
+        1, 0, f"{report.completeness} Data up to {report.as_of.isoformat()}. Reconciliation: {report.checks}.", formats["soft"]
+    )
     row = 3
     for section in report.sections:
         for column, text in enumerate((f"Cost in {section.currency}", "Number", "Exact", "In proportion")):

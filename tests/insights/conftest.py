@@ -113,7 +113,14 @@ def _monthly(day: date, scale: Decimal) -> Iterable[Row]:
     zero = Decimal(0)
     unused = Decimal("412.33")
     yield charge(
-        day, "AWS", "Amazon EC2", unused, billed_cost=zero, list_cost=zero, pricing_category="Committed", commitment_discount_status="Unused"
+        day,
+        "AWS",
+        "Amazon EC2",
+        unused,
+        billed_cost=zero,
+        list_cost=zero,
+        pricing_category="Committed",
+        commitment_discount_status="Unused",
     )
     yield charge(day, "AWS", "AWS Support (Business)", Decimal(2900) * scale, owner=None, owner_reason="no owner tag on the resource")
     yield charge(day, "AWS", "Amazon Route 53", Decimal(1250))
@@ -208,6 +215,12 @@ def token_rows() -> Callable[..., None]:
         Lake(settings).overwrite(TOKENS, pa.Table.from_pylist([row], schema=TOKENS.schema))
 
     return write
+
+
+@pytest.fixture(scope="module")
+def own_estate(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The seeded estate again, for a module that looks at what a first run writes."""
+    return write_marts(Settings.load(home=tmp_path_factory.mktemp("own")), estate(), with_economics=False)
 
 
 @pytest.fixture(scope="session")

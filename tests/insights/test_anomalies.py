@@ -92,7 +92,8 @@ def test_a_spike_that_drowns_in_its_provider_is_found_at_the_service(publish: Pu
         for row in make.days(date(2026, 5, 1), 92, service="Amazon Bedrock", model_id="claude", sub_account_name="chat")
     ]
     (finding,) = anomalies.run(publish(rows, with_economics=False)).findings
-    assert finding.cause is not None and finding.cause.service_name == "Amazon Bedrock"
+    assert finding.cause is not None
+    assert finding.cause.service_name == "Amazon Bedrock"
     assert finding.excess == 240
     assert "model claude" in anomalies.message(finding)
 
@@ -172,9 +173,8 @@ def test_the_glue_doubling_of_a_real_bill_is_found_on_its_first_day(shared_path:
     con.close()
     first = found[0]
     assert first.day == date(2018, 10, 10)
-    assert first.cause is not None and first.cause.service_name == "AWS Glue"
+    assert first.cause is not None
+    assert first.cause.service_name == "AWS Glue"
     assert first.cause.sub_account_id == "836060457634"
     assert Decimal(50) < first.excess < Decimal(56)
     assert all(finding.cause is not None and finding.cause.service_name == "AWS Glue" for finding in found)
-
-

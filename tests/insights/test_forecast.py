@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -39,8 +40,8 @@ def _weekly(days: int) -> list[Decimal | None]:
 
 
 @pytest.fixture(scope="module")
-def forecasted(estate_settings: Settings) -> tuple[Settings, forecast.ForecastResult]:
-    return estate_settings, forecast.run(estate_settings)
+def forecasted(own_estate: Settings) -> tuple[Settings, forecast.ForecastResult]:
+    return own_estate, forecast.run(own_estate)
 
 
 def test_every_provider_gets_ninety_days_and_a_hindcast_for_the_month_just_closed(
@@ -62,6 +63,10 @@ def test_a_second_run_writes_no_new_version(forecasted: tuple[Settings, forecast
     again = forecast.run(settings)
     assert again.written == ()
     assert again.run_id == first.run_id
+    key = operator.attrgetter("provider_name")
+    assert [(one.method, [day[1] for day in one.days]) for one in sorted(again.outlooks, key=key)] == [
+        (one.method, [day[1] for day in one.days]) for one in sorted(first.outlooks, key=key)
+    ]
     assert Lake(settings).version("insights", "forecast_daily") == before
 
 
@@ -119,7 +124,9 @@ def test_one_odd_day_is_not_forecast_for_ever() -> None:
     assert abs(ratio - 1) < Decimal("0.02")
 
 
-@pytest.mark.parametrize(("days", "method"), [(1, "mean"), (13, "mean"), (14, "seasonal_naive_7"), (59, "seasonal_naive_7"), (60, "prophet")])
+@pytest.mark.parametrize(
+    ("days", "method"), [(1, "mean"), (13, "mean"), (14, "seasonal_naive_7"), (59, "seasonal_naive_7"), (60, "prophet")]
+)
 def test_a_short_history_is_forecast_by_a_named_fallback_that_says_why(days: int, method: str) -> None:
     series = _series(_weekly(days))
     outlook = forecast.forecast_series(series, series.end)
@@ -140,7 +147,10 @@ def test_the_seasonal_fallback_repeats_the_weekday_and_widens_with_time() -> Non
     outlook = forecast.forecast_series(series, series.end)
     assert outlook.days[0][1] == series.values[-7]
     first, last = outlook.days[0], outlook.days[84]
-    assert first[2] is not None and first[3] is not None and last[2] is not None and last[3] is not None
+    assert first[2] is not None
+    assert first[3] is not None
+    assert last[2] is not None
+    assert last[3] is not None
     assert last[3] - last[2] > first[3] - first[2]
 
 

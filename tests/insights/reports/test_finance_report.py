@@ -66,7 +66,10 @@ def _sheet(path: Path, name: str) -> dict[str, tuple[str, str]]:
     """Cells of a sheet as reference → (type, value), read from the file's XML."""
     with zipfile.ZipFile(path) as book:
         strings = ["".join(t.text or "" for t in item.iter(f"{SHEETS}t")) for item in ET.fromstring(book.read("xl/sharedStrings.xml"))]
-        sheets = {sheet.attrib["name"]: sheet.attrib[f"{RELATIONS}id"] for sheet in ET.fromstring(book.read("xl/workbook.xml")).iter(f"{SHEETS}sheet")}
+        sheets = {
+            sheet.attrib["name"]: sheet.attrib[f"{RELATIONS}id"]
+            for sheet in ET.fromstring(book.read("xl/workbook.xml")).iter(f"{SHEETS}sheet")
+        }
         targets = {rel.attrib["Id"]: rel.attrib["Target"] for rel in ET.fromstring(book.read("xl/_rels/workbook.xml.rels"))}
         root = ET.fromstring(book.read("xl/" + targets[sheets[name]]))
     cells = {}
@@ -97,10 +100,18 @@ def built(estate_settings: Settings) -> tuple[Settings, FinanceReport, str]:
 def test_page_totals_are_the_mart_totals_to_the_cent_and_their_parts_add_up(built: tuple[Settings, FinanceReport, str]) -> None:
     settings, _, page = built
     ((billed, effective),) = _mart(
-        settings, "select round(sum(billed_cost), 2), round(sum(effective_cost), 2) from marts.fct_cost_daily where billing_period = '2026-10'"
+        settings,
+        "select round(sum(billed_cost), 2), round(sum(effective_cost), 2) from marts.fct_cost_daily where billing_period = '2026-10'",
     )
     tables = _Tables(page).tables
-    for heading, first in (("By provider", 1), ("By service", 2), ("By model", 2), ("By owner", 1), ("By account", 3), ("By kind of charge", 1)):
+    for heading, first in (
+        ("By provider", 1),
+        ("By service", 2),
+        ("By model", 2),
+        ("By owner", 1),
+        ("By account", 3),
+        ("By kind of charge", 1),
+    ):
         _, *body, total = tables[heading]
         assert (_cents(total[first]), _cents(total[first + 1])) == (billed, effective), heading
         for column in (first, first + 1, first + 2, first + 3):
@@ -120,7 +131,8 @@ def test_workbook_totals_are_the_mart_totals_and_the_exact_text_loses_nothing(bu
     assert cells["A4"] == ("s", "Provider")
     for index, (provider, billed, effective) in enumerate(rows, start=5):
         assert cells[f"A{index}"] == ("s", provider)
-        assert cells[f"B{index}"][0] == "n" and abs(Decimal(cells[f"B{index}"][1]) - billed) < Decimal("0.0001")
+        assert cells[f"B{index}"][0] == "n"
+        assert abs(Decimal(cells[f"B{index}"][1]) - billed) < Decimal("0.0001")
         assert Decimal(cells[f"C{index}"][1].replace(",", "")) == billed
         assert Decimal(cells[f"E{index}"][1].replace(",", "")) == effective
     total = len(rows) + 5
@@ -129,15 +141,25 @@ def test_workbook_totals_are_the_mart_totals_and_the_exact_text_loses_nothing(bu
 
 def test_every_table_of_the_page_is_a_sheet_with_its_source(built: tuple[Settings, FinanceReport, str]) -> None:
     _, report, page = built
-    for name in ("Thirteen months", "By owner", "Commitments", "Cost per million tokens", "Anomalies", "Reconciliation", "Deliveries", "Day by day"):
+    for name in (
+        "Thirteen months",
+        "By owner",
+        "Commitments",
+        "Cost per million tokens",
+        "Anomalies",
+        "Reconciliation",
+        "Deliveries",
+        "Day by day",
+    ):
         assert "Source: " in _sheet(report.xlsx, name)["A2"][1]
-    assert page.count('<section aria-label=') == page.count("Source: ") - 1
+    assert page.count("<section aria-label=") == page.count("Source: ") - 1
 
 
 def test_the_page_asks_the_network_for_nothing(built: tuple[Settings, FinanceReport, str]) -> None:
     page = built[2]
     without_namespaces = re.sub(r'xmlns(:\w+)?="http://www\.w3\.org/[^"]+"', "", page)
-    assert "http://" not in without_namespaces and "https://" not in without_namespaces
+    assert "http://" not in without_namespaces
+    assert "https://" not in without_namespaces
     assert not re.search(r"<(script|link|iframe|img|object|embed|base|form)\b", page)
     assert not re.search(r"@import|@font-face|\bsrc=|url\((?!#)", page)
     assert not re.search(r'href="(?!#)', page)
@@ -172,7 +194,9 @@ HOSTILE = '<script>alert("x")</script>'
 
 
 def test_hostile_names_stay_names_in_the_page_and_its_charts(publish: Publish, make: Any) -> None:
-    rows = [row for provider in ("AWS", HOSTILE) for row in make.days(date(2026, 1, 1), 59, provider=provider, service=HOSTILE, owner=HOSTILE)]
+    rows = [
+        row for provider in ("AWS", HOSTILE) for row in make.days(date(2026, 1, 1), 59, provider=provider, service=HOSTILE, owner=HOSTILE)
+    ]
     settings = publish(rows + make.days(date(2026, 2, 1), 28, cost="400", service="</svg><img src=x>"), with_economics=False)
     page = finance.build(settings).html.read_text(encoding="utf-8")
     assert "<script" not in page
@@ -191,8 +215,11 @@ def test_currencies_have_their_own_sections_and_no_common_total(publish: Publish
     rows = make.days(date(2026, 1, 1), 31, cost="100") + make.days(date(2026, 1, 1), 31, cost="7", billing_currency="EUR")
     report = finance.build(publish(rows, with_economics=False))
     page = report.html.read_text(encoding="utf-8")
-    assert "Cost in USD" in page and "Cost in EUR" in page
-    assert "3,100.00" in page and "217.00" in page and "3,317.00" not in page
+    assert "Cost in USD" in page
+    assert "Cost in EUR" in page
+    assert "3,100.00" in page
+    assert "217.00" in page
+    assert "3,317.00" not in page
     assert _sheet(report.xlsx, "By provider EUR")["C5"] == ("s", "217")
 
 
@@ -200,7 +227,8 @@ def test_a_single_month_without_insights_and_ledgers_says_so_instead_of_failing(
     page = finance.build(publish(make.days(date(2026, 1, 1), 31), with_economics=False)).html.read_text(encoding="utf-8")
     for sentence in (
         "There is no bill of December 2025 to compare with.", "No forecast yet: run `costlake insights`.", "Not looked for yet",
-        "No Savings Plans or reservations in this month.", "The delivery ledger is empty.", "Not every source of this month has been reconciled",
+        "No Savings Plans or reservations in this month.", "The delivery ledger is empty.",
+        "Not every source of this month has been reconciled",
     ):  # fmt: skip
         assert sentence in page
 
@@ -238,19 +266,32 @@ def test_a_failed_reconciliation_heads_the_report(publish: Publish, make: Any) -
     assert _Tables(page).tables["Reconciliation"][1][3:9] == ["310.000000000001"] * 4 + ["0", "0.000000000001"]
 
 
-def test_a_restated_month_is_listed_with_both_totals(publish: Publish, make: Any) -> None:
+def test_a_restated_month_is_listed_with_both_totals_and_a_refused_delivery_with_its_reason(publish: Publish, make: Any) -> None:
     settings = publish(make.days(date(2026, 1, 1), 31), with_economics=False)
     base = dict.fromkeys(DELIVERIES.schema.names) | {
         "source_id": "aws-main", "source": "aws_cur2", "billing_period": "2025-12", "slice": "2025-12", "currency": "USD", "row_count": 5,
     }  # fmt: skip
+    moments = [dt.datetime(2026, 1, 3, hour, tzinfo=dt.UTC) for hour in (1, 2, 3)]
     events = [
-        base | {"event_id": str(hour), "recorded_at": dt.datetime(2026, 1, 3, hour, tzinfo=dt.UTC), "status": status, "delivery_id": delivery,
-                "control_total": Decimal(total)}
-        for hour, status, delivery, total in ((1, "loaded", "a", "10.5"), (2, "loaded", "b", "12.25"), (3, "superseded", "a", "10.5"))
-    ]  # fmt: skip
+        base | {"event_id": "1", "recorded_at": moments[0], "status": "loaded", "delivery_id": "a", "control_total": Decimal("10.5")},
+        base | {"event_id": "2", "recorded_at": moments[1], "status": "loaded", "delivery_id": "b", "control_total": Decimal("12.25")},
+        # The ledger's line about the replaced delivery names neither month nor total.
+        dict.fromkeys(DELIVERIES.schema.names)
+        | {"event_id": "3", "recorded_at": moments[1], "status": "superseded", "source_id": "aws-main", "delivery_id": "a"},
+        dict.fromkeys(DELIVERIES.schema.names)
+        | {
+            "event_id": "4",
+            "recorded_at": moments[2],
+            "status": "refused",
+            "source_id": "aws-main",
+            "delivery_id": "c",
+            "error_text": "cut off\nx",
+        },
+    ]
     Lake(settings).append(DELIVERIES, pa.Table.from_pylist(events, schema=DELIVERIES.schema))
-    row = _Tables(finance.build(settings).html.read_text(encoding="utf-8")).tables["Deliveries"][1]
-    assert row == ["aws-main", "2025-12", "1", "1", "0", "5", "12.25", "10.5", "restated by the provider"]
+    refused, restated = _Tables(finance.build(settings).html.read_text(encoding="utf-8")).tables["Deliveries"][1:]
+    assert restated == ["aws-main", "2025-12", "1", "1", "0", "5", "12.25", "10.5", "restated by the provider"]
+    assert refused == ["aws-main", "–", "0", "0", "1", "0", "–", "–", "refused: cut off"]
 
 
 def test_an_older_period_can_be_asked_for_and_an_unknown_one_is_refused(publish: Publish, make: Any) -> None:
@@ -280,4 +321,5 @@ def test_long_tables_fold_on_the_page_and_stay_whole_in_the_workbook(publish: Pu
 def test_report_is_gathered_exact_and_rounded_only_in_print(estate_settings: Settings) -> None:
     report: Report = finance.gather(Lake(estate_settings), "2026-09", None)
     effective = report.sections[0].table("providers").rows[0][2]
-    assert isinstance(effective, Decimal) and effective != effective.quantize(Decimal("0.01"))
+    assert isinstance(effective, Decimal)
+    assert effective != effective.quantize(Decimal("0.01"))

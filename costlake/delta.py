@@ -185,11 +185,11 @@ class Lake:
                 expected="one writer per slice at a time",
                 next_step="run the command again; it starts from what the other writer left",
             ) from error
-        return self._open(spec.layer, spec.name).version()
+        return int(self._open(spec.layer, spec.name).version())
 
     def history(self, layer: str, name: str, limit: int | None = None) -> list[dict[str, object]]:
         """The table's commits, newest first."""
-        return self._open(layer, name).history(limit)
+        return list(self._open(layer, name).history(limit))
 
     def maintain(self, layer: str, name: str, retention_hours: int) -> list[str]:
         """Write a checkpoint and delete files that no version within the retention needs; returns the deleted paths."""

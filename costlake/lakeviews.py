@@ -17,7 +17,7 @@ from costlake.settings import Settings
 from costlake.tables import TableSpec
 
 
-class Plugin(BasePlugin):
+class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
     """Creates the views each time dbt opens the warehouse."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:

@@ -134,7 +134,7 @@ def delivery_events(lake: Lake, source_id: str) -> list[dict[str, object]]:
         result = connection.execute(
             "SELECT * FROM ops.deliveries WHERE source_id = ? ORDER BY recorded_at, event_id", [source_id]
         )
-        return result.to_arrow_table().to_pylist()
+        return list(result.to_arrow_table().to_pylist())
     finally:
         connection.close()
 

@@ -13,8 +13,9 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from costlake.errors import StoreUnavailable
@@ -59,7 +60,8 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             # A hard link into place is atomic, and the incoming copy stays readable for the load.
-            os.link(landed.path, target)
+            with suppress(FileExistsError):  # another ingest of the same bytes was quicker
+                os.link(landed.path, target)
             target.chmod(0o444)
     record = {
         "delivery_id": identity,
@@ -72,7 +74,7 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
     }
     folder = settings.landing / "deliveries" / delivery.export.id
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{identity}.json"
+    partial = folder / f".{identity}.{uuid.uuid4().hex[:8]}.json"
     partial.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     partial.replace(folder / f"{identity}.json")
 

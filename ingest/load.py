@@ -168,7 +168,7 @@ def recognise(path: Path) -> Source:
         matching = [s for s in sources if next(_found(s, path), None) is not None]
     if len(matching) != 1:
         raise ConfigError(
-            f"the file is of no known source" if not matching else f"the file could be {', '.join(s.name for s in matching)}",
+            "the file is of no known source" if not matching else f"the file could be {', '.join(s.name for s in matching)}",
             where=path.name,
             expected=f"a file of one of {', '.join(s.name for s in sources)}",
             next_step="name its source with --source",
@@ -255,12 +255,13 @@ class _Loader:
             record_deliveries(self._lake, [event], self._clock)
 
     def _guard(self, judged: Judged, delivery: Delivery) -> None:
-        guards.check_not_empty(judged.totals, delivery.key)
+        active = self._state.active_totals()
+        guards.check_not_empty(judged.totals, active, delivery.key)
         guards.check_period(judged.totals, delivery.billing_period, delivery.key)
         if self._identity not in self._accept:
             guards.check_not_shrunken(
                 judged.totals,
-                self._state.active_totals(),
+                active,
                 self._settings.shrink_tolerance_percent,
                 delivery.key,
                 self._identity,

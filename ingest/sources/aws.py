@@ -240,12 +240,12 @@ def _column_names(path: Path) -> set[str]:
 
 def _is_legacy(path: Path) -> bool:
     names = _column_names(path)
-    return _REQUIRED <= names and "resource_tags" not in names
+    return names >= _REQUIRED and "resource_tags" not in names
 
 
 def _is_cur2(path: Path) -> bool:
     names = _column_names(path)
-    return _REQUIRED <= names and "resource_tags" in names
+    return names >= _REQUIRED and "resource_tags" in names
 
 
 def _quoted(text: str) -> str:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, task
 from costlake_assets import BRONZE, EXPORTS
 from costlake_defaults import DEFAULTS
-from costlake_steps import call, doc
+from costlake_docs import doc
+from costlake_steps import call
 
 TARGET = "ingest.load:ingest_export"
 

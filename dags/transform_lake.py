@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, AssetAny, chain
 from costlake_assets import BRONZE, MARTS
+from costlake_cosmos import layer
 from costlake_defaults import DEFAULTS
 from costlake_steps import step
 
@@ -16,15 +17,15 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,  # the warehouse is one DuckDB file, and DuckDB has one writer
-    max_active_tasks=1,
+    render_template_as_native_obj=True,  # the plan of a layer reaches dbt as lists, not as their text
     default_args=DEFAULTS,
     tags=["costlake", "transform"],
     doc_md=__doc__,
 ):
     chain(
         step("quality_bronze", "quality.checks:run", layer="bronze"),
-        step("dbt_focus", "costlake.transform:run", layer="focus"),
-        step("dbt_marts", "costlake.transform:run", layer="marts"),
+        layer("focus"),
+        layer("marts"),
         step("quality_marts", "quality.checks:run", layer="marts"),
         step("reconcile", "quality.reconcile:run"),
         step("publish", "costlake.publish:run", outlets=(MARTS,)),

@@ -24,7 +24,7 @@ def describe_task(task: Any) -> dict[str, Any]:
     op_kwargs = task.partial_kwargs["op_kwargs"] if task.is_mapped else getattr(task, "op_kwargs", {})
     policy = task.partial_kwargs["retry_policy"] if task.is_mapped else task.retry_policy
     return {
-        "type": task.task_type if not task.is_mapped else "mapped",
+        "type": "mapped" if task.is_mapped else task.task_type,
         "upstream": sorted(task.upstream_task_ids),
         "outlets": sorted(asset.name for asset in task.outlets),
         "target": op_kwargs.get("target"),
@@ -55,7 +55,6 @@ def describe_dag(dag: Any) -> dict[str, Any]:
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
-        "max_active_tasks": dag.max_active_tasks,
         "when": f"{type(assets).__name__}: {sorted(asset.name for asset in assets.objects)}" if assets else str(dag.schedule),
         "tasks": {task.task_id: describe_task(task) for task in dag.tasks},
     }

@@ -20,6 +20,7 @@ def models(settings: Settings, manifest: Path, select: list[str], indirect: str,
     planned = f"ti.xcom_pull(task_ids='{plan}')"
     return DbtTaskGroup(
         group_id="models",
+        default_args={"retries": 0},  # a sensor that is tried again builds its model itself: a second writer
         project_config=ProjectConfig(settings.dbt_dir, manifest_path=manifest, project_name="costlake", install_dbt_deps=False),
         profile_config=profile,
         execution_config=ExecutionConfig(execution_mode=ExecutionMode.WATCHER, invocation_mode=InvocationMode.DBT_RUNNER),
@@ -30,6 +31,5 @@ def models(settings: Settings, manifest: Path, select: list[str], indirect: str,
             "vars": f"{{{{ {planned}['vars'] }}}}",
             "full_refresh": f"{{{{ {planned}['full_refresh'] }}}}",
             "dbt_cmd_flags": ["--indirect-selection", indirect],
-            "retries": 0,  # a sensor that is tried again builds its model itself: a second writer
         },
     )

@@ -76,7 +76,7 @@ def main() -> None:
         "files": {Path(dag.fileloc).name: None for dag in bag.dags.values()},
         "dags": {dag.dag_id: describe_dag(dag) for dag in bag.dags.values()},
     }
-    print(json.dumps(answer))
+    print(json.dumps(answer, default=str))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ingest.demo import DemoEstate, write_demo
 
 CHAIN = ["ingest_", "transform", "insights", "reports", "maintenance"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def rounds(
     in_fresh_process: Callable[..., list[dict[str, Any]]],
 ) -> list[dict[str, Any]]:
     assert estate.accounts.parent == root / "config"
-    return in_fresh_process("run_chain.py", json.dumps([CHAIN, CHAIN]), env=airflow_environment(root), timeout=540)
+    return in_fresh_process("run_chain.py", json.dumps([CHAIN, CHAIN]), env=airflow_environment(root), timeout=900)
 
 
 @pytest.fixture(scope="module")

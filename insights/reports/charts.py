@@ -65,9 +65,7 @@ def trend_chart(con: duckdb.DuckDBPyConnection, basis: Basis) -> Chart | None:
         .properties(width=WIDTH, height=220)
     )
     description = f"Stacked bars of effective cost in {basis.currency} by provider, {months[0]} to {months[-1]}."
-    return Chart(
-        "trend_chart", "Thirteen months", _svg(chart, "trend" + basis.currency), description, f"Effective cost in {basis.currency}."
-    )
+    return Chart("trend_chart", "Thirteen months", _svg(chart), description, f"Effective cost in {basis.currency}.")
 
 
 def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis) -> Chart | None:
@@ -112,7 +110,7 @@ def daily_chart(table: Table, odd_days: Sequence[tuple[date, str]], basis: Basis
     return Chart(
         "daily_chart",
         "Day by day, and what comes next",
-        _svg(alt.vconcat(*panels, spacing=14), "daily" + basis.currency),
+        _svg(alt.vconcat(*panels, spacing=14)),
         description,
         caption,
     )
@@ -148,7 +146,7 @@ def movers_chart(table: Table, basis: Basis) -> Chart | None:
     return Chart(
         "movers_chart",
         "What changed",
-        _svg(bars, "movers" + basis.currency),
+        _svg(bars),
         description,
         f"Change against {basis.against}, {basis.currency}.",
     )
@@ -193,8 +191,8 @@ def _shortened(name: str, longest: int) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
-def _svg(chart: Any, prefix: str) -> str:
-    """The drawn chart as an SVG element that scales with the page; its ids carry `prefix`, since several charts share a page."""
+def _svg(chart: Any) -> str:
+    """The drawn chart as an SVG element that scales with the page. Nothing in it is clipped or filled by reference, so it has no ids."""
     import vl_convert
 
     config = {
@@ -208,10 +206,5 @@ def _svg(chart: Any, prefix: str) -> str:
         "legend": {"labelColor": INK, "labelFontSize": 12, "symbolSize": 90},
     }  # fmt: skip
     drawn = vl_convert.vegalite_to_svg(chart.to_dict() | {"config": config})
-    drawn = re.sub(r'\b(id="|url\(#|href="#)', lambda found: f"{found[1]}{_identifier(prefix)}-", drawn)
     # Scales down with the page, never up: letters keep their size.
     return re.sub(r'class="marks" width="([\d.]+)" height="[\d.]+"', r'class="chart" role="img" style="max-width:\1px"', drawn, count=1)
-
-
-def _identifier(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", text)

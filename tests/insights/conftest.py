@@ -96,7 +96,7 @@ def estate(seed: int = 7, spike: float | None = 8.0, first: date = FIRST_DAY, la
             rows.append(charge(day, provider, service, Decimal(f"{amount:.10f}"), **more))
         rows.extend(_commitment(day, rng))
         if day.day == 1:
-            rows.extend(_monthly(day, Decimal(1)))
+            rows.extend(row | {"line_count": 1} for row in _monthly(day, Decimal(1)))
     return rows
 
 

@@ -155,7 +155,8 @@ def _outcome(rule: Rule, result: Any, rows: int | None) -> Outcome:
     if rule.kind == "no_rows":
         count = int(found["observed_value"])
         return Outcome(rule, bool(result.success), count, rows, _shortened(_sample(count, found)))
-    count = int(found["unexpected_count"])
+    # An empty batch has no count; nothing in it breaks the rule.
+    count = int(found["unexpected_count"] or 0)
     examples = ", ".join(dict.fromkeys(str(value) for value in found.get("partial_unexpected_list", [])))
     observed = f"{count} of {rows} rows" + (f", e.g. {examples}" if examples and rule.kind == "between" else "")
     return Outcome(rule, bool(result.success), count, rows, _shortened(observed))

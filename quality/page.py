@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from costlake.settings import Settings
-from quality.ledger import CheckResult, Reconciliation, newest_reconciliation, recent_checks
+from quality.ledger import CheckResult, Reconciliation, newest_checks, newest_reconciliation, recent_checks
 
 _RUNS = 10
 _WORST_FIRST = ("fail", "warn", "pass")
@@ -80,7 +80,7 @@ def build(settings: Settings) -> Path:
         runs=runs,
         sources=by_source(reconciliation),
         reconciled_at=reconciliation[0].checked_at if reconciliation else None,
-        verdict=_verdict(runs, reconciliation),
+        verdict=_verdict(newest_checks(settings), reconciliation),
     )
     folder = settings.reports / "quality"
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,14 +138,13 @@ def _worst(statuses: Iterable[str]) -> str:
     return min(statuses, key=_WORST_FIRST.index, default="pass")
 
 
-def _verdict(runs: list[RunSummary], reconciliation: list[Reconciliation]) -> tuple[str, str]:
+def _verdict(checks: list[CheckResult], reconciliation: list[Reconciliation]) -> tuple[str, str]:
     """Status and sentence for the top of the page, from the newest run of each layer and the newest reconciliation."""
-    newest = {run.layer: run for run in reversed(runs)}
-    failed = sum(table.failed for run in newest.values() for table in run.tables)
-    warned = sum(table.warned for run in newest.values() for table in run.tables)
-    inexact = sum(row.status == "failed" for row in reconciliation)
-    if not runs and not reconciliation:
+    if not checks and not reconciliation:
         return "warn", "Nothing has been checked yet. Run costlake run."
+    failed = sum(result.status == "fail" for result in checks)
+    warned = sum(result.status == "warn" for result in checks)
+    inexact = sum(row.status == "failed" for row in reconciliation)
     if failed or inexact:
         return "fail", f"Not to be published: {failed} expectations failed, {inexact} totals are not exact."
     exact = f"{len(reconciliation)} totals are exact" if reconciliation else "totals have not been reconciled yet"

@@ -152,6 +152,11 @@ def test_a_damaged_mart_is_caught(estate: Estate, damage: str, table: str, expec
     assert failing(estate, "marts") == {(table, expectation, "fail")}
 
 
+def test_a_lake_without_any_ai_usage_is_no_failure(estate: Estate) -> None:
+    estate.focus("cloud-main", "2026-10", [("10.25", "8")])
+    assert broken(checks.run(estate.settings, "marts", estate.clock)) == set()
+
+
 def test_late_usage_is_a_warning(estate: Estate) -> None:
     good_marts(estate)
     estate.sql("UPDATE marts.fct_cost_daily SET charge_date = '2026-09-30'")

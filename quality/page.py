@@ -147,6 +147,9 @@ def _verdict(checks: list[CheckResult], reconciliation: list[Reconciliation]) ->
     inexact = sum(row.status == "failed" for row in reconciliation)
     if failed or inexact:
         return "fail", f"Not to be published: {failed} expectations failed, {inexact} totals are not exact."
+    unchecked = sorted({"bronze", "marts"} - {result.layer for result in checks})
+    if unchecked:
+        return "warn", f"Nothing failed, but {' and '.join(unchecked)} have not been checked yet."
     exact = f"{len(reconciliation)} totals are exact" if reconciliation else "totals have not been reconciled yet"
     if warned or not reconciliation:
         return "warn", f"Nothing failed, {warned} expectations warn; {exact}."

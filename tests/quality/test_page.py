@@ -77,7 +77,7 @@ def test_a_failure_is_said_in_words_on_top_not_by_colour_alone(estate: Estate) -
 
 
 def test_the_newest_run_is_on_top_and_decides_the_verdict(estate: Estate) -> None:
-    write_checks(estate.settings, [result(run_id="old", success=False)])
+    write_checks(estate.settings, [result(run_id="marts", layer="marts"), result(run_id="old", success=False)])
     write_checks(estate.settings, [result(run_id="new", checked_at=NOON + dt.timedelta(hours=1), severity="warn", success=False)])
     html = page.build(estate.settings).read_text(encoding="utf-8")
     assert html.index("run new") < html.index("run old")
@@ -88,6 +88,11 @@ def test_an_empty_lake_does_not_look_green(estate: Estate) -> None:
     html = page.build(estate.settings).read_text(encoding="utf-8")
     assert "Nothing has been checked yet" in html
     assert "✓ passed" not in html
+
+
+def test_a_layer_nobody_checked_does_not_look_green(estate: Estate) -> None:
+    write_checks(estate.settings, [result()])
+    assert "marts have not been checked yet" in page.build(estate.settings).read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_finished_leaves_the_former_one(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:

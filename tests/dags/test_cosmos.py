@@ -58,7 +58,9 @@ def test_every_model_is_a_task_and_one_process_builds_each_layer(parsed: dict[st
 
 def test_a_model_is_never_tried_again_by_its_sensor(parsed: dict[str, Any]) -> None:
     tasks = parsed["dags"]["transform"]["tasks"]
-    assert {task["retries"] for name, task in tasks.items() if ".models." in name} == {0}
+    kinds = {"DbtRunWatcherOperator", "DbtTestWatcherOperator", "DbtSeedWatcherOperator", "DbtProducerWatcherOperator"}
+    assert {task["type"] for task in tasks.values()} & kinds
+    assert {name: task["retries"] for name, task in tasks.items() if task["type"] in kinds and task["retries"]} == {}
 
 
 def test_the_guards_still_stand_between_the_layers(parsed: dict[str, Any]) -> None:
@@ -68,6 +70,14 @@ def test_the_guards_still_stand_between_the_layers(parsed: dict[str, Any]) -> No
     assert tasks["quality_marts"]["upstream"] == ["dbt_marts.finish"]
     assert tasks["publish"]["upstream"] == ["reconcile"]
     assert any(name.startswith("dbt_focus.models.") for name in tasks["dbt_focus.finish"]["upstream"])
+
+
+def test_the_plan_and_its_end_are_functions_of_transform(parsed: dict[str, Any]) -> None:
+    tasks = parsed["dags"]["transform"]["tasks"]
+    for name in ("dbt_focus.plan", "dbt_focus.finish", "dbt_marts.plan", "dbt_marts.finish"):
+        module, function = tasks[name]["target"].split(":")
+        assert module == "costlake.transform"
+        assert hasattr(transform, function), f"{name} calls {tasks[name]['target']}, which does not exist"
 
 
 def test_drawing_the_models_imports_nothing_heavy(parsed: dict[str, Any]) -> None:

@@ -64,10 +64,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class AnomalyResult:
-    """What a run found: rows written (or already there), and whether a new table version was made."""
+    """What a run found (written now or before), and whether a new version was made; `as_of` is None before the first complete day."""
 
     run_id: str
-    as_of: date
+    as_of: date | None
     findings: tuple[Finding, ...]
     written: bool
     messages: tuple[str, ...] = field(default=())
@@ -91,7 +91,7 @@ def run(settings: Settings, as_of: date | None = None, lookback_days: int = 90, 
         prepare_signal(con)
         day = as_of or last_complete_date(con)
         if day is None:
-            return AnomalyResult("", date.min, (), written=False)
+            return AnomalyResult("", None, (), written=False)
         findings = find(con, day, lookback_days, used_rules)
     messages = tuple(message(finding) for finding in findings)
     found = [_row(day, finding, text) for finding, text in zip(findings, messages, strict=True)]

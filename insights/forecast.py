@@ -53,13 +53,14 @@ class ForecastResult:
     """What a run did.
 
     Attributes:
+        as_of: the last day the models saw; None where no provider has a complete day of usage yet.
         outlooks: the forecasts by series, made now or found in the table.
         skipped: (provider, currency, reason) of series that cannot be forecast.
         written: the as-of dates of which rows were written.
     """
 
     run_id: str
-    as_of: date
+    as_of: date | None
     outlooks: tuple[Outlook, ...]
     skipped: tuple[tuple[str, str, str], ...]
     written: tuple[date, ...]
@@ -83,7 +84,7 @@ def run(settings: Settings, as_of: date | None = None) -> ForecastResult:
         day = as_of or last_complete_date(con)
         series = provider_series(con)
     if day is None:
-        return ForecastResult("", date.min, (), (("all", "all", "no provider has one complete day of usage yet"),), ())
+        return ForecastResult("", None, (), (("all", "all", "no provider has one complete day of usage yet"),), ())
     written = []
     if as_of is None:
         eve = day.replace(day=1) - timedelta(days=1)

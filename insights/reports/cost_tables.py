@@ -92,8 +92,7 @@ def _table(con: duckdb.DuckDBPyConnection, basis: Basis, whole: Totals, dimensio
     for found in _grouped(con, basis, [expression for _, expression in dimension.names]):
         names, (billed, effective, _, previous) = found[:width], found[width:]
         rows.append((*names, *_measures(billed or Decimal(0), effective or Decimal(0), previous, whole)))
-    # By the larger of the two costs, so that neither a big invoice nor a big use can fold away.
-    rows.sort(key=lambda row: (-max(abs(row[width]), abs(row[width + 1])), row[:width]))
+    rows.sort(key=lambda row: (-row[width + 1], row[:width]))
     padding: tuple[Cell, ...] = ("Total",) + (None,) * (width - 1)
     columns = (
         *(Column(label) for label, _ in dimension.names),
@@ -114,6 +113,7 @@ def _table(con: duckdb.DuckDBPyConnection, basis: Basis, whole: Totals, dimensio
         empty="No charges in this month.",
         note=dimension.note,
         fold_after=12,
+        never_fold=width,  # a commitment bought is a big invoice and no effective cost
     )
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 Cell = str | Decimal | int | date | None
 # Folding fewer rows than this saves no space worth the loss.
 LEAST_FOLDED = 4
+WEIGHTY = Decimal("0.02")
 Kind = Literal["text", "money", "count", "percent", "price", "small_price", "date", "exact", "status"]
 
 
@@ -47,6 +48,7 @@ class Table:
         source: which marts or ledgers the values come from.
         empty: what to say when there are no rows.
         fold_after: how many rows the page shows before it folds the rest into one (the workbook shows all); 0: all.
+        never_fold: a column in which a row of weight (WEIGHTY of the total) is not folded away, wherever it stands.
     """
 
     key: str
@@ -58,18 +60,26 @@ class Table:
     total: tuple[Cell, ...] | None = None
     note: str = ""
     fold_after: int = 0
+    never_fold: int | None = None
 
     def folded(self) -> Table:
         """The table as the page shows it: rows beyond `fold_after` summed into one 'Other' row; its ratios are left empty."""
         if not self.fold_after or len(self.rows) < self.fold_after + LEAST_FOLDED:
             return self
-        head, tail = self.rows[: self.fold_after], self.rows[self.fold_after :]
+        head = tuple(row for index, row in enumerate(self.rows) if index < self.fold_after or self._weighs(row))
+        tail = tuple(row for index, row in enumerate(self.rows) if index >= self.fold_after and not self._weighs(row))
         other: list[Cell] = [f"{len(tail)} others"]
         for index, column in enumerate(self.columns[1:], start=1):
             amounts = [cell for row in tail if isinstance(cell := row[index], Decimal | int)]
             summed = column.kind in ("money", "count") and len(amounts) == len(tail)
             other.append(sum(amounts, Decimal(0)) if summed else None)
         return replace(self, rows=(*head, tuple(other)))
+
+    def _weighs(self, row: tuple[Cell, ...]) -> bool:
+        if self.never_fold is None or self.total is None:
+            return False
+        amount, whole = row[self.never_fold], self.total[self.never_fold]
+        return isinstance(amount, Decimal) and isinstance(whole, Decimal) and abs(amount) >= abs(whole) * WEIGHTY
 
 
 @dataclass(frozen=True)

@@ -313,7 +313,7 @@ def test_long_tables_fold_on_the_page_and_stay_whole_in_the_workbook(publish: Pu
     rows = [row for index in range(30) for row in make.days(date(2026, 1, 1), 31, cost=f"{index + 1}.333", owner=f"team-{index:02}")]
     report = finance.build(publish(rows, with_economics=False))
     _, *body, total = _Tables(report.html.read_text(encoding="utf-8")).tables["By owner"]
-    assert body[-1][0] == "18 others"
+    assert body[-1][0] == "9 others"
     assert sum((_cents(row[2]) for row in body), Decimal(0)) == _cents(total[2])
     assert _sheet(report.xlsx, "By owner")["A34"] == ("s", "team-00")
 
@@ -323,3 +323,22 @@ def test_report_is_gathered_exact_and_rounded_only_in_print(estate_settings: Set
     effective = report.sections[0].table("providers").rows[0][2]
     assert isinstance(effective, Decimal)
     assert effective != effective.quantize(Decimal("0.01"))
+
+
+@pytest.mark.parametrize("category", ["Usage", "Tax"])
+def test_a_bill_of_one_unfinished_day_gives_a_report_without_a_forecast(publish: Publish, make: Any, category: str) -> None:
+    settings = publish(make.days(date(2026, 1, 5), 1, charge_category=category), with_economics=False)
+    assert forecast.run(settings).as_of is None
+    assert anomalies.run(settings).as_of is None
+    page = finance.build(settings).html.read_text(encoding="utf-8")
+    assert "The month is in progress: AWS ends on 05 January." in page
+    assert "No forecast yet" in page
+
+
+def test_folding_never_hides_a_big_invoice_without_use(publish: Publish, make: Any) -> None:
+    rows = [row for index in range(30) for row in make.days(date(2026, 1, 1), 31, owner=f"team-{index:02}")]
+    bought = make.charge(date(2026, 1, 1), "AWS", "Savings Plans", Decimal(0), owner="treasury", charge_category="Purchase")
+    report = finance.build(publish([*rows, bought | {"billed_cost": Decimal(9000)}], with_economics=False))
+    _, *body, total = _Tables(report.html.read_text(encoding="utf-8")).tables["By owner"]
+    assert ["treasury", "9,000.00", "0.00"] in [row[:3] for row in body]
+    assert sum((_cents(row[1]) for row in body), Decimal(0)) == _cents(total[1])

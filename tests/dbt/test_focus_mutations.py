@@ -1,30 +1,20 @@
 """Each error that the FOCUS validator does not notice is caught by a named dbt test.
 
 Data flow: estate.py → bronze → dbt (FOCUS) → one mutation on a copy → the compiled SQL of the tests → rows that fail.
-Alone: `pytest tests/dbt/test_focus_mutations.py`. dbt runs once; the tests' compiled SQL then runs in DuckDB.
+Alone: `pytest tests/dbt/test_focus_mutations.py`. dbt runs once (conftest.py); the tests' compiled SQL then runs in DuckDB.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.dbt import bronze, estate
+from tests.dbt.aws_project import Estate
 
-DBT = Path(__file__).parents[2] / "dbt"
 TABLE = "focus.cost_and_usage"
-PROFILE = """
-costlake:
-  target: scratch
-  outputs:
-    scratch: {{type: duckdb, path: "{path}", schema: main, threads: 2, settings: {{TimeZone: UTC}}}}
-"""
-
 MUTATIONS = {
     "effective cost doubled on uncovered usage": (
         "focus_uncovered_usage_costs_what_is_billed",
@@ -95,58 +85,13 @@ MUTATIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """The warehouse of the estate and the compiled SQL of every test on FOCUS, by test name."""
-    folder = tmp_path_factory.mktemp("mutations")
-    warehouse = folder / "warehouse.duckdb"
-    with duckdb.connect(str(warehouse)) as connection:
-        bronze.create_bronze(connection, {"aws_cur": estate.LEGACY_TAGS})
-        bronze.insert(connection, "aws_cur2", estate.aws_cur2_rows())
-        bronze.insert(connection, "aws_cur", estate.aws_cur_rows())
-    (folder / "profiles.yml").write_text(PROFILE.format(path=warehouse))
-    run_dbt(
-        folder,
-        "build",
-        "--select",
-        "+focus__cost_and_usage",
-        "focus_units",
-        "focus_service_categories",
-        "--resource-type",
-        "seed",
-        "--resource-type",
-        "model",
-    )
-    run_dbt(folder, "compile", "--select", "focus__cost_and_usage", "aws_savings_plan_negation_cancels")
-    return warehouse, compiled_tests(folder / "target")
-
-
-def run_dbt(folder: Path, *arguments: str) -> None:
-    """One dbt command in this process; what it writes stays below `folder`."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
-    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
-    places = ["--project-dir", str(DBT), "--profiles-dir", str(folder), "--target-path", str(folder / "target")]
-    result = dbtRunner().invoke([*arguments, *places, "--log-path", str(folder / "logs"), "--quiet"])
-    DuckDBConnectionManager.close_all_connections()  # or the file stays locked and its last writes unseen
-    assert result.success, result.exception or [node.message for node in result.result if node.status not in ("success", "pass")]
-
-
-def compiled_tests(target: Path) -> dict[str, str]:
-    """Name → SQL of the FOCUS and AWS tests that the build compiled."""
-    nodes = json.loads((target / "manifest.json").read_text())["nodes"].values()
-    tests = [node for node in nodes if node["resource_type"] == "test" and node["name"].startswith(("focus_", "aws_"))]
-    return {node["name"]: node["compiled_code"] for node in tests if node.get("compiled_code")}
-
-
 def failing(connection: duckdb.DuckDBPyConnection, tests: dict[str, str]) -> set[str]:
     """The tests that return rows."""
     return {name for name, sql in tests.items() if connection.execute(f"SELECT 1 FROM ({sql}) LIMIT 1").fetchall()}
 
 
-def test_the_estate_itself_breaks_no_rule(built: tuple[Path, dict[str, str]]) -> None:
-    warehouse, tests = built
+def test_the_estate_itself_breaks_no_rule(aws_estate: Estate) -> None:
+    warehouse, tests = aws_estate.warehouse, aws_estate.tests
     assert {test for test, _ in MUTATIONS.values()} <= tests.keys()
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -154,8 +99,8 @@ def test_the_estate_itself_breaks_no_rule(built: tuple[Path, dict[str, str]]) ->
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_mutation_is_caught(mutation: str, built: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    warehouse, tests = built
+def test_mutation_is_caught(mutation: str, aws_estate: Estate, tmp_path: Path) -> None:
+    warehouse, tests = aws_estate.warehouse, aws_estate.tests
     test, statement = MUTATIONS[mutation]
     copy = tmp_path / warehouse.name  # the same file name: the compiled SQL names the database
     shutil.copyfile(warehouse, copy)

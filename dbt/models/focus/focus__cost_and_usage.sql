@@ -6,6 +6,8 @@
         on_schema_change='fail',
     )
 }}
+-- Seeds that only the tests read, so that they are built with the table:
+-- depends_on: {{ ref('focus_service_categories') }}, {{ ref('focus_units') }}
 -- With no slice named a run that is not a full refresh replaces every slice.
 {% for source in var('focus_sources') %}
 select {{ focus_columns() | join(', ') }}

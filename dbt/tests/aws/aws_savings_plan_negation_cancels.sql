@@ -1,5 +1,6 @@
 -- Per Savings Plan and period the negation lines cancel the on-demand cost of the covered usage. What stays is a
 -- named residual row; above a cent it is no rounding. A plan without any negation (a filtered extract) is not judged.
+-- depends_on: {{ ref('focus__cost_and_usage') }}
 {% for report in ['aws_cur', 'aws_cur2'] %}
 select
     _source_id,

@@ -1,0 +1,73 @@
+"""Every source's FOCUS rows pass the official validator on 1.4: no leaf rule with MUST fails.
+
+Data flow: focus.cost_and_usage (Parquet) → tests/focus_validator/run.py in its own environment → failures.
+Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`. Needs the requirement models of
+../shared/focus; skipped, with the reason, where they or the environment are missing.
+
+| rows | criteria |
+|---|---|
+| AWS (legacy CUR, CUR 2.0) | ALL |
+| OpenAI, Anthropic | ALL: columns that an API cannot fill are present and NULL, and nothing requires a value |
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from costlake.settings import PROJECT_ROOT
+from tests.dbt.aws_project import Estate
+from tests.dbt.llm_project import built_project
+
+pytestmark = pytest.mark.slow
+
+RUNNER = PROJECT_ROOT / "tests" / "focus_validator" / "run.py"
+PYTHON = PROJECT_ROOT / ".focus-validator" / "bin" / "python"
+Validate = Callable[[Path], dict[str, Any]]
+
+
+@pytest.fixture
+def validate(shared_path: Callable[[str], Path], tmp_path: Path) -> Validate:
+    """Runs the validator, with every criterion on, on the FOCUS rows of a warehouse."""
+    models = shared_path("focus/validator/models-patched")
+    if not PYTHON.exists():
+        pytest.skip("no FOCUS validator: run `make focus-validator` (it needs Python >= 3.12)")
+
+    def run(warehouse: Path) -> dict[str, Any]:
+        data = tmp_path / "focus.parquet"
+        with duckdb.connect(str(warehouse)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"COPY focus.cost_and_usage TO '{data}' (FORMAT parquet)")
+        command = [str(PYTHON), str(RUNNER), str(data), "--models", str(models)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.stdout, ended.stderr
+        return json.loads(ended.stdout)  # type: ignore[no-any-return]
+
+    return run
+
+
+def test_aws_rows_pass_every_criterion(aws_estate: Estate, validate: Validate) -> None:
+    summary = validate(aws_estate.warehouse)
+    assert summary["failures"] == []
+    assert summary["passed"] > 400
+
+
+def test_llm_rows_pass_every_criterion(tmp_path_factory: pytest.TempPathFactory, validate: Validate) -> None:
+    summary = validate(built_project(tmp_path_factory.getbasetemp() / "llm").warehouse)
+    assert summary["failures"] == []
+    assert summary["passed"] > 400
+
+
+def test_validator_gate_can_fail(aws_estate: Estate, tmp_path: Path, validate: Validate) -> None:
+    broken = tmp_path / "broken.duckdb"
+    with duckdb.connect(str(broken)) as connection:
+        connection.execute(f"ATTACH '{aws_estate.warehouse}' AS good (READ_ONLY)")
+        connection.execute("CREATE SCHEMA focus")
+        connection.execute("CREATE TABLE focus.cost_and_usage AS SELECT * REPLACE ('Fee' AS ChargeCategory) FROM good.focus.cost_and_usage")
+    assert any("ChargeCategory" in failure["rule"] for failure in validate(broken)["failures"])

@@ -11,15 +11,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from costlake.errors import CostlakeError, RetryableError
+from costlake.delta import Lake
+from costlake.errors import CostlakeError, LakeError, RetryableError
 from costlake.periods import SystemClock
 from costlake.settings import Settings
+
+if TYPE_CHECKING:
+    from costlake.vertical import VerticalResult
+    from quality.ledger import Reconciliation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
@@ -62,7 +67,7 @@ def run(
         if not configured:
             settings = vertical.write_demo_estate(settings, clock, settings.home / "demo", _step)
         result = vertical.run(settings, clock, _step)
-    _print_result(result, settings)
+    _print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
     for error in refused:
         _print_error(error)
@@ -192,7 +197,8 @@ def insights() -> None:
         made = forecast.run(settings)
         found = anomalies.run(settings)
         publishing.serve(settings)
-    console.print(f"forecast as of {made.as_of}: {len(made.outlooks)} series; anomalies: {len(found.messages)}")
+    reached = f"as of {made.as_of}" if made.as_of else "no provider has a complete day yet"
+    console.print(f"forecast ({reached}): {len(made.outlooks)} series; anomalies: {len(found.messages)}", highlight=False)
     for message in found.messages:
         console.print(f"  {message}", highlight=False, markup=False)
 
@@ -224,11 +230,10 @@ def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced
 @app.command()
 def deliveries(export: Annotated[str | None, typer.Argument(help="Export id; default: all.")] = None) -> None:
     """The delivery ledger, newest first."""
-    from costlake.delta import Lake
-
-    connection = Lake(Settings.load()).connect()
+    lake = Lake(Settings.load())
     with _reported():
-        _require_ledger(connection)
+        _require_ledger(lake)
+        connection = lake.connect()
         rows = connection.execute(
             "SELECT recorded_at, status, source_id, billing_period, currency, row_count, control_total, delivery_id, "
             "coalesce(error_type, superseded_by, '') FROM ops.deliveries WHERE $export IS NULL OR source_id = $export "
@@ -277,53 +282,61 @@ def main() -> None:
     app()
 
 
-def _require_ledger(connection: object) -> None:
-    from costlake.delta import Lake
-    from costlake.errors import LakeError
-
-    if not Lake(Settings.load()).exists("ops", "deliveries"):
+def _require_ledger(lake: Lake) -> None:
+    if not lake.exists("ops", "deliveries"):
         raise LakeError(
             "no delivery was ever ingested", where="ops.deliveries", expected="a ledger", next_step="run `costlake ingest` first"
         )
 
 
-def _print_result(result, settings: Settings) -> None:  # type: ignore[no-untyped-def]
+def _print_result(result: VerticalResult) -> None:
     console.print()
-    table = Table("provider", "months", "from", "to", "billed", "effective", "currency", title="What AI infrastructure cost")
+    console.print("What AI infrastructure cost", style="bold")
     for provider, currency, months, first, last, billed, effective in result.totals:
-        table.add_row(provider, str(months), str(first), str(last), f"{billed:,.2f}", f"{effective:,.2f}", currency)
-    console.print(table)
+        console.print(
+            f"  {provider:<16} {months:>3} months  {first} … {last}  billed {billed:>16,.2f} {currency}  effective {effective:>16,.2f} {currency}",
+            highlight=False,
+            soft_wrap=True,
+        )
     _print_reconciliation(result.reconciliations)
+    if result.anomalies:
+        console.print("Anomalies", style="bold")
     for message in result.anomalies:
-        console.print(f"! {message}", markup=False, highlight=False)
+        console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
+    console.print("Where to look", style="bold")
     for name, path in (
-        ("report", result.report),
+        ("finance report", result.report),
         ("workbook", result.workbook),
-        ("quality", result.quality_page),
+        ("quality page", result.quality_page),
         ("BI file", result.serving),
     ):
-        console.print(f"{name:<9} {path}", highlight=False, soft_wrap=True)
-    console.print(f"{sum(seconds for _, seconds in result.seconds):.0f} s", style="dim", highlight=False)
+        console.print(f"  {name:<15} {path}", highlight=False, soft_wrap=True)
+    console.print(f"Took {sum(seconds for _, seconds in result.seconds):.0f} s", style="dim", highlight=False)
 
 
-def _print_reconciliation(rows) -> None:  # type: ignore[no-untyped-def]
-    """One line per source and measure: the sums of all its periods, and whether every period is exact."""
-    table = Table("export", "measure", "periods", "bill", "bronze", "FOCUS", "marts", "status", title="Reconciliation")
-    groups: dict[tuple[str, str, str], list[object]] = {}
+def _print_reconciliation(rows: list[Reconciliation]) -> None:
+    """One line per source, measure and currency: the sums of all its periods, and whether every period is exact."""
+    console.print("Reconciliation: bill = bronze = FOCUS = marts", style="bold")
+    groups: dict[tuple[str, str, str], list[Reconciliation]] = {}
     for row in rows:
-        groups.setdefault((row.source_id, row.measure, row.billing_currency or ""), []).append(row)
+        if row.measure != "rows":
+            groups.setdefault((row.source_id, row.measure, row.billing_currency or ""), []).append(row)
     for (source_id, measure, currency), members in sorted(groups.items()):
-        sums = [_sum(members, name) for name in ("bill_total", "bronze_total", "focus_total", "mart_total")]
-        failed = sum(member.status == "failed" for member in members)  # type: ignore[attr-defined]
-        status = f"[red]{failed} failed[/]" if failed else "[green]exact[/]"
-        table.add_row(source_id, f"{measure} {currency}".strip(), str(len(members)), *sums, status)
-    console.print(table)
+        failed = sum(member.status == "failed" for member in members)
+        status = f"[red]{failed} of {len(members)} periods differ[/]" if failed else f"[green]exact[/] in {len(members)} periods"
+        layers = [
+            f"{layer} {total}"
+            for layer, name in (("bill", "bill_total"), ("bronze", "bronze_total"), ("FOCUS", "focus_total"), ("marts", "mart_total"))
+            if (total := _sum(members, name)) is not None
+        ]
+        sums = {layer.split(" ", 1)[1] for layer in layers}
+        shown = f"{' = '.join(layer.split(' ', 1)[0] for layer in layers)} = {sums.pop()}" if len(sums) == 1 else ", ".join(layers)
+        console.print(f"  {source_id:<16} {measure:<9} {status}: {shown} {currency}", highlight=False, soft_wrap=True)
 
 
-def _sum(rows: list[object], name: str) -> str:
-    values = [getattr(row, name) for row in rows]
-    known = [value for value in values if value is not None]
-    return f"{sum(known):,.6f}".rstrip("0").rstrip(".") if known else "–"
+def _sum(rows: list[Reconciliation], name: str) -> str | None:
+    known = [value for row in rows if (value := getattr(row, name)) is not None]
+    return f"{sum(known):,f}".rstrip("0").rstrip(".") if known else None
 
 
 if __name__ == "__main__":

@@ -76,9 +76,7 @@ class KnownModels(BaseModel):
 def load_accounts(path: Path) -> Accounts:
     """Read accounts.yml; relative locations become absolute, seen from the file. A missing file means no exports."""
     accounts = _load(path, Accounts)
-    resolved = tuple(
-        export.model_copy(update={"location": _resolve(export.location, path.parent)}) for export in accounts.exports
-    )
+    resolved = tuple(export.model_copy(update={"location": _resolve(export.location, path.parent)}) for export in accounts.exports)
     return accounts.model_copy(update={"exports": resolved})
 
 

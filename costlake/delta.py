@@ -175,9 +175,7 @@ class Lake:
                     actions.append(RemoveAction(relative, True, deleted_at_ms, partition_values=dict(partition)))
         properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
         try:
-            table.create_write_transaction(
-                actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties
-            )
+            table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
         except CommitFailedError as error:
             raise ConcurrentWrite(
                 f"another writer changed the same slice first ({error})",
@@ -226,9 +224,7 @@ class Lake:
             return empty_select(schema)
         listing = ", ".join(f"'{_quoted(file)}'" for file in files)
         columns = ", ".join(f'"{column}"' for column in schema.names)
-        scan = (
-            f"SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
-        )
+        scan = f"SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
         # The empty typed half gives the columns that no active file has any more.
         return f"SELECT {columns} FROM ({empty_select(schema)} UNION ALL BY NAME {scan})"
 

@@ -33,9 +33,7 @@ class MaintenanceResult:
 def run(settings: Settings, clock: Clock, retention_days: int = 400) -> MaintenanceResult:
     """Maintain every table; readers of current versions are not disturbed."""
     lake = Lake(settings)
-    vacuumed = {
-        f"{layer}.{name}": len(lake.maintain(layer, name, retention_days * 24)) for layer in LAYERS for name in lake.tables(layer)
-    }
+    vacuumed = {f"{layer}.{name}": len(lake.maintain(layer, name, retention_days * 24)) for layer in LAYERS for name in lake.tables(layer)}
     return MaintenanceResult(vacuumed, _sweep(settings, clock.now()))
 
 

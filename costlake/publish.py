@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from costlake import slices
 from costlake.delta import Lake, NewFile, open_duckdb
-from costlake.errors import LakeError
+from costlake.errors import LakeError, ReconciliationError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from costlake.slices import Slice, Work
@@ -46,6 +46,7 @@ def run(settings: Settings, clock: Clock) -> PublishResult:
 
     Raises:
         LakeError: there is no built warehouse.
+        ReconciliationError: the newest reconciliation failed, or is not about what the warehouse holds now.
         ConcurrentWrite: a transform or another publish is at work.
     """
     lake = Lake(settings)
@@ -56,6 +57,7 @@ def run(settings: Settings, clock: Clock) -> PublishResult:
             wanted = slices.built(connection, "marts")
             work = slices.compare(wanted, slices.built(connection, _LAYER))
             tables = _tables(connection)
+            _require_reconciled(lake, connection)
             if work or any(not lake.exists(schema, name) for schema, name in tables):
                 whole = {(s, n) for s, n in tables if not lake.exists(s, n)}
                 for schema, name in tables:
@@ -85,9 +87,32 @@ def serve(settings: Settings) -> Path:
     return settings.serving
 
 
-def _publish_table(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, schema: str, name: str, work: Work, clock: Clock
-) -> int:
+def _require_reconciled(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+    """The newest reconciliation is exact and its FOCUS totals are those of the warehouse: a transform after it counts."""
+    reconciled: dict[tuple[str, str, str], tuple[object, str]] = {}
+    if lake.exists("ops", "reconciliation"):
+        ledger = lake.connect()
+        rows = ledger.execute(
+            "SELECT source_id, billing_period, billing_currency, focus_total, status FROM ops.reconciliation "
+            "WHERE measure = 'billed' AND run_id = (SELECT max(run_id) FROM ops.reconciliation)"
+        ).fetchall()
+        ledger.close()
+        reconciled = {(source, period, currency): (total, status) for source, period, currency, total, status in rows}
+    present = connection.execute(
+        "SELECT x_SourceId, x_BillingPeriod, BillingCurrency, sum(BilledCost) FROM focus.cost_and_usage GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    for source, period, currency, total in present:
+        checked, status = reconciled.get((source, period, currency), (None, "not reconciled"))
+        if status != "exact" or checked != total:
+            raise ReconciliationError(
+                f"the warehouse holds {total} {currency}, the newest reconciliation says {checked} ({status})",
+                where=f"{source}, {period}",
+                expected="an exact reconciliation of what is to be published",
+                next_step="run `costlake reconcile` and mend what it names; what was published before stays",
+            )
+
+
+def _publish_table(lake: Lake, connection: duckdb.DuckDBPyConnection, schema: str, name: str, work: Work, clock: Clock) -> int:
     spec = _spec(connection, schema, name)
     lake.ensure(spec)
     if not spec.partition_by:
@@ -97,9 +122,7 @@ def _publish_table(
     gone = _partition_values(spec, (*work.changed, *work.dead))
     present = {tuple(row) for row in _distinct(connection, schema, name, spec)}
     files = [
-        _copy(connection, lake, spec, dict(zip(spec.partition_by, values, strict=True)))
-        for values in gone
-        if tuple(values) in present
+        _copy(connection, lake, spec, dict(zip(spec.partition_by, values, strict=True))) for values in gone if tuple(values) in present
     ]
     replaced = [dict(zip(spec.partition_by, values, strict=True)) for values in gone]
     return lake.commit_files(spec, files, list(replaced), {"published_from": "warehouse"}, clock.now())

@@ -131,9 +131,7 @@ def delivery_events(lake: Lake, source_id: str) -> list[dict[str, object]]:
         return []
     connection = lake.connect()
     try:
-        result = connection.execute(
-            "SELECT * FROM ops.deliveries WHERE source_id = ? ORDER BY recorded_at, event_id", [source_id]
-        )
+        result = connection.execute("SELECT * FROM ops.deliveries WHERE source_id = ? ORDER BY recorded_at, event_id", [source_id])
         return list(result.to_arrow_table().to_pylist())
     finally:
         connection.close()

@@ -83,9 +83,7 @@ def bronze_fingerprints(lake: Lake, dbt_dir: Path) -> dict[Slice, str]:
 def built(connection: duckdb.DuckDBPyConnection, layer: str) -> dict[Slice, str]:
     """What the warehouse says a layer was built of."""
     _ensure_meta(connection)
-    rows = connection.execute(
-        "SELECT source_id, billing_period, fingerprint FROM meta.built_slices WHERE layer = ?", [layer]
-    ).fetchall()
+    rows = connection.execute("SELECT source_id, billing_period, fingerprint FROM meta.built_slices WHERE layer = ?", [layer]).fetchall()
     return {Slice(source_id, period): fingerprint for source_id, period, fingerprint in rows}
 
 

@@ -40,9 +40,7 @@ class TransformResult:
     nodes: int
 
 
-def run(
-    settings: Settings, layer: Literal["focus", "marts", "all"] = "all", full_refresh: bool = False
-) -> list[TransformResult]:
+def run(settings: Settings, layer: Literal["focus", "marts", "all"] = "all", full_refresh: bool = False) -> list[TransformResult]:
     """Build FOCUS, the marts, or both, for the slices that changed since the last build.
 
     Args:
@@ -94,6 +92,8 @@ def _dbt(settings: Settings, layer: Layer, work: Work, *, full_refresh: bool) ->
     command = ["build", "--select", *selection, "--vars", json.dumps(variables), *_dbt_paths(settings)]
     # A test that also looks at a layer not built yet waits for that layer's own run.
     command += ["--indirect-selection", "cautious" if layer == "focus" else "buildable"]
+    # Unit tests prove the SQL on made-up rows; they belong to `make test`, not to every build.
+    command += ["--exclude-resource-type", "unit_test"]
     command += ["--full-refresh"] if full_refresh else []
     return invoke_dbt(settings, command)
 

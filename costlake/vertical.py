@@ -76,7 +76,7 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
     return result
 
 
-def write_demo_estate(settings: Settings, clock: Clock, root: Path, step: Progress = lambda _: None) -> Settings:
+def write_demo_estate(settings: Settings, clock: Clock, root: Path, step: Progress = lambda _: None, *, months: int = 13) -> Settings:
     """The demo's files with both deliveries of its redelivered month, the first of them ingested in between.
 
     Returns the settings under which the demo's exports are configured. An estate that is there already stays.
@@ -86,12 +86,12 @@ def write_demo_estate(settings: Settings, clock: Clock, root: Path, step: Progre
     configured = settings.model_copy(update={"config_dir": root})
     if (root / "second-delivery.json").exists():
         return configured
-    step("demo: 13 months of AWS, OpenAI and Anthropic files in the vendors' own layouts")
-    write_demo(root, delivery=1)
+    step(f"demo: {months} months of AWS, OpenAI and Anthropic files in the vendors' own layouts")
+    write_demo(root, months=months, delivery=1)
     step("demo: first ingest")
     ingest_exports(configured, [], clock)
     step("demo: AWS delivers a closed month again, with a late credit")
-    estate = write_demo(root, delivery=2)
+    estate = write_demo(root, months=months, delivery=2)
     (root / "second-delivery.json").write_text(json.dumps({"root": estate.root.name}), encoding="utf-8")
     return configured
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from costlake.delta import Lake, NewFile
+from costlake.delta import Lake, NewFile, empty_select
 from costlake.errors import CostlakeError, LakeError
 from costlake.periods import Clock
 from costlake.runs import ControlTotal
@@ -127,9 +127,15 @@ def _control_totals(connection: duckdb.DuckDBPyConnection, source: Source) -> li
     currency = source.currency_sql or "NULL"
     total = f"sum({billed}), sum(greatest({billed}, 0))" if billed else "NULL, NULL"
     rows = connection.execute(
-        f"SELECT _billing_period, _slice, {currency}, count(*), {total} FROM delivery GROUP BY ALL ORDER BY ALL"
+        f"SELECT _billing_period, _slice, {currency}, count(*), {total} FROM ({_complete(source, 'SELECT * FROM delivery')}) "
+        "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     return [ControlTotal(period, slice_, code, count, billed_, gross) for period, slice_, code, count, billed_, gross in rows]
+
+
+def _complete(source: Source, select: str) -> str:
+    """The rows with every column of the table, NULL where the delivery lacks it: measures may name any of them."""
+    return f"{empty_select(source.table.schema)} UNION ALL BY NAME {select}"
 
 
 def _refuse_bad_values(connection: duckdb.DuckDBPyConnection, source: Source, opened: Opened) -> None:
@@ -143,9 +149,7 @@ def _refuse_bad_values(connection: duckdb.DuckDBPyConnection, source: Source, op
         raise guards.bad_value(key, row_number, column, value, count, f"a {kind}")
 
 
-def _delivery_ids(
-    connection: duckdb.DuckDBPyConnection, files: list[str], slices: list[str]
-) -> tuple[set[str], set[str]]:
+def _delivery_ids(connection: duckdb.DuckDBPyConnection, files: list[str], slices: list[str]) -> tuple[set[str], set[str]]:
     """Ids of the deliveries in a month's files, and of those that keep rows when `slices` are replaced."""
     if not files:
         return set(), set()
@@ -194,14 +198,12 @@ def _copy(
     connection.execute(f"COPY ({rows}) TO {_text(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
 
 
-def _verify(
-    connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, period: str, path: Path
-) -> int:
+def _verify(connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, period: str, path: Path) -> int:
     """Read back what was written; rows and billed total of the delivery must be the judged ones. Returns all rows."""
     mine = f"FILTER (WHERE _delivery_id = {_text(judged.delivery_id)})"
     billed = f"sum({source.measures['billed']}) {mine}" if "billed" in source.measures else "NULL"
     totals = connection.execute(
-        f"SELECT count(*), count(*) {mine}, {billed} FROM read_parquet({_text(str(path))})"
+        f"SELECT count(*), count(*) {mine}, {billed} FROM ({_complete(source, f'SELECT * FROM read_parquet({_text(str(path))})')})"
     ).fetchall()[0]
     expected = [total for total in judged.totals if total.billing_period == period]
     rows = sum(total.row_count for total in expected)

@@ -101,9 +101,7 @@ def bad_value(key: str, row_number: int, column: str, value: object, count: int,
     )
 
 
-def _refuse_shrunken(
-    what: str, slice_: str, before: object, after: object, keep: Decimal, key: str, delivery_id: str
-) -> None:
+def _refuse_shrunken(what: str, slice_: str, before: object, after: object, keep: Decimal, key: str, delivery_id: str) -> None:
     before_text = before.row_count if isinstance(before, ControlTotal) else before
     raise ShrunkenDelivery(
         f"{what}: {after} now, {before_text} in the active delivery",

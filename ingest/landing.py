@@ -35,9 +35,7 @@ def delivery_id(delivery: Delivery, etags: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def incoming(
-    settings: Settings, store: Store, delivery: Delivery, etags: tuple[str, ...]
-) -> Iterator[tuple[LandedObject, ...]]:
+def incoming(settings: Settings, store: Store, delivery: Delivery, etags: tuple[str, ...]) -> Iterator[tuple[LandedObject, ...]]:
     """Copy a delivery's files into a private folder, check that each is whole, and remove the folder afterwards.
 
     Yields the files in the manifest's order. Raises TruncatedFile, UnreadableFile, EmptyDelivery or MissingPart, and

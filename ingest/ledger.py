@@ -31,11 +31,7 @@ class DeliveryState:
 
     def active_totals(self) -> Mapping[tuple[str, str | None], ControlTotal]:
         """Per slice and currency what the active delivery held."""
-        return {
-            (slice_, currency): total
-            for slice_, (_, totals) in self._slices.items()
-            for currency, total in totals.items()
-        }
+        return {(slice_, currency): total for slice_, (_, totals) in self._slices.items() for currency, total in totals.items()}
 
     def loaded(self, judged: Judged, replaced: set[str]) -> list[DeliveryEvent]:
         """The events for a delivery that was written now, and for those of which nothing is left."""

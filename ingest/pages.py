@@ -181,9 +181,7 @@ def count(row: Json, field: str, place: Place, *, required: bool = False) -> int
     if value is None and not required:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value) or value < 0:
-        raise BadValue(
-            f"{field} is {value!r}", where=f"{place}, field {field}", expected="a whole number of at least 0", next_step=_AGAIN
-        )
+        raise BadValue(f"{field} is {value!r}", where=f"{place}, field {field}", expected="a whole number of at least 0", next_step=_AGAIN)
     return int(value)
 
 
@@ -194,9 +192,7 @@ def amount(value: Any, field: str, place: Place) -> Decimal:
             raise ValueError(f"{value!r} is not a number")
         return at_scale(parse_money(str(value)))
     except (ValueError, ArithmeticError) as error:
-        raise BadValue(
-            f"{field} is {value!r}", where=f"{place}, field {field}", expected="a decimal number", next_step=_AGAIN
-        ) from error
+        raise BadValue(f"{field} is {value!r}", where=f"{place}, field {field}", expected="a decimal number", next_step=_AGAIN) from error
 
 
 def text(row: Json, field: str) -> str | None:

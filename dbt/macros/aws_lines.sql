@@ -7,23 +7,36 @@
         'bill_invoice_id', 'bill_invoicing_entity', 'bill_payer_account_id', 'bill_payer_account_name',
         'capacity_reservation_capacity_reservation_arn', 'capacity_reservation_capacity_reservation_status',
         'line_item_availability_zone', 'line_item_currency_code', 'line_item_legal_entity',
-        'line_item_line_item_description', 'line_item_line_item_type', 'line_item_net_unblended_cost',
-        'line_item_net_unblended_rate', 'line_item_normalized_usage_amount', 'line_item_operation',
-        'line_item_product_code', 'line_item_resource_id', 'line_item_unblended_cost', 'line_item_unblended_rate',
-        'line_item_usage_account_id', 'line_item_usage_account_name', 'line_item_usage_amount',
-        'line_item_usage_end_date', 'line_item_usage_start_date', 'line_item_usage_type',
-        'pricing_currency', 'pricing_public_on_demand_rate', 'pricing_rate_code', 'pricing_rate_id', 'pricing_term',
-        'pricing_unit', 'product_instance_type', 'product_servicecode', 'product_sku',
-        'reservation_effective_cost', 'reservation_net_effective_cost', 'reservation_reservation_a_r_n',
-        'reservation_total_reserved_normalized_units', 'reservation_total_reserved_units',
-        'reservation_unused_amortized_upfront_fee_for_billing_period', 'reservation_unused_recurring_fee',
-        'reservation_net_unused_amortized_upfront_fee_for_billing_period', 'reservation_net_unused_recurring_fee',
+        'line_item_line_item_description', 'line_item_line_item_type',
+        aws_filled_net('line_item_net_unblended_cost', 'line_item_unblended_cost'),
+        aws_filled_net('line_item_net_unblended_rate', 'line_item_unblended_rate'),
+        'line_item_normalized_usage_amount', 'line_item_operation', 'line_item_product_code', 'line_item_resource_id',
+        'line_item_unblended_cost', 'line_item_unblended_rate', 'line_item_usage_account_id',
+        'line_item_usage_account_name', 'line_item_usage_amount', 'line_item_usage_end_date',
+        'line_item_usage_start_date', 'line_item_usage_type', 'pricing_currency', 'pricing_public_on_demand_rate',
+        'pricing_rate_code', 'pricing_rate_id', 'pricing_term', 'pricing_unit', 'product_instance_type',
+        'product_servicecode', 'product_sku', 'reservation_effective_cost',
+        aws_filled_net('reservation_net_effective_cost', 'reservation_effective_cost'),
+        'reservation_reservation_a_r_n', 'reservation_total_reserved_normalized_units',
+        'reservation_total_reserved_units', 'reservation_unused_amortized_upfront_fee_for_billing_period',
+        'reservation_unused_recurring_fee',
+        aws_filled_net('reservation_net_unused_amortized_upfront_fee_for_billing_period', 'reservation_unused_amortized_upfront_fee_for_billing_period'),
+        aws_filled_net('reservation_net_unused_recurring_fee', 'reservation_unused_recurring_fee'),
         'reservation_unused_normalized_unit_quantity', 'reservation_unused_quantity',
-        'savings_plan_net_savings_plan_effective_cost', 'savings_plan_offering_type',
-        'savings_plan_savings_plan_a_r_n', 'savings_plan_savings_plan_effective_cost',
+        aws_filled_net('savings_plan_net_savings_plan_effective_cost', 'savings_plan_savings_plan_effective_cost'),
+        'savings_plan_offering_type', 'savings_plan_savings_plan_a_r_n', 'savings_plan_savings_plan_effective_cost',
         'savings_plan_total_commitment_to_date', 'savings_plan_used_commitment', 'split_line_item_parent_resource_id'
     ]) }}
 {% endmacro %}
+
+{# Net columns are for accounts with private prices; where there are none some exports write 0.0 instead of nothing. A net
+   amount of 0 beside a gross one that no discount explains is such a blank: taken for a price it would lose the charge. #}
+{% macro aws_filled_net(net, gross) -%}
+    {{ return(
+        'case when ' ~ net ~ ' <> 0 or coalesce(' ~ gross ~ ', 0) = 0 or abs(discount_total_discount) >= abs(' ~ gross ~ ') then '
+        ~ net ~ ' end as ' ~ net
+    ) }}
+{%- endmacro %}
 
 {# Legacy: a column per tag, and the columns come and go with the delivery; user tags lose their prefix. #}
 {% macro aws_tags_of_columns(relation) -%}

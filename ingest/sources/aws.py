@@ -46,24 +46,44 @@ _FIELDS = [
     *(pa.field(name, TEXT) for name in sorted(TEXTS)),
     *(pa.field(name, TIMESTAMP) for name in sorted(TIMES)),
     *(pa.field(name, BRONZE_MONEY) for name in sorted(AMOUNTS)),
+    pa.field("_cost_basis", TEXT),
 ]
 _LEGACY = bronze_table("aws_cur", [*_FIELDS, *(pa.field(name, TEXT) for name in sorted(LEGACY_PRODUCT_TEXTS))])
 _CUR2 = bronze_table("aws_cur2", [*_FIELDS, *(pa.field(name, TEXT_MAP) for name in sorted(MAPS))])
 
+
+def _filled(net: str, gross: str) -> str:
+    """A net column where it says something. Accounts without private prices have none; some exports write 0.0 then, and a
+    net 0 beside a gross cost that no discount explains would lose the charge.
+    """
+    return f"CASE WHEN {net} <> 0 OR coalesce({gross}, 0) = 0 OR abs(discount_total_discount) >= abs({gross}) THEN {net} END"
+
+
+def _net_or(net: str, gross: str) -> str:
+    return f"coalesce({_filled(net, gross)}, {gross}, 0)"
+
+
+# What is billed is the unblended cost, private discounts being lines of their own; where a delivery has net costs and no
+# discount lines, it is the net cost (AWS CUR guide, "Discount details" and lineItem/NetUnblendedCost).
+_BILLED = (
+    f"CASE WHEN _cost_basis = 'net' THEN coalesce({_filled('line_item_net_unblended_cost', 'line_item_unblended_cost')}, "
+    "line_item_unblended_cost) ELSE line_item_unblended_cost END"
+)
+_UNUSED_UPFRONT = "reservation_{}unused_amortized_upfront_fee_for_billing_period"
 # FOCUS 1.4 CAU-EffectiveCost: what a covering purchase paid is spread over what it covers and what it left unused.
-_EFFECTIVE = """CASE
+_EFFECTIVE = f"""CASE
  WHEN line_item_line_item_type = 'SavingsPlanCoveredUsage'
-   THEN coalesce(savings_plan_net_savings_plan_effective_cost, savings_plan_savings_plan_effective_cost, 0)
+   THEN {_net_or("savings_plan_net_savings_plan_effective_cost", "savings_plan_savings_plan_effective_cost")}
  WHEN line_item_line_item_type IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee') THEN 0
  WHEN line_item_line_item_type = 'SavingsPlanRecurringFee'
    THEN coalesce(savings_plan_total_commitment_to_date - savings_plan_used_commitment, 0)
- WHEN line_item_line_item_type = 'DiscountedUsage' THEN coalesce(reservation_net_effective_cost, reservation_effective_cost, 0)
+ WHEN line_item_line_item_type = 'DiscountedUsage'
+   THEN {_net_or("reservation_net_effective_cost", "reservation_effective_cost")}
  WHEN line_item_line_item_type = 'RIFee'
-   THEN coalesce(reservation_net_unused_amortized_upfront_fee_for_billing_period,
-                 reservation_unused_amortized_upfront_fee_for_billing_period, 0)
-      + coalesce(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0)
+   THEN {_net_or(_UNUSED_UPFRONT.format("net_"), _UNUSED_UPFRONT.format(""))}
+      + {_net_or("reservation_net_unused_recurring_fee", "reservation_unused_recurring_fee")}
  WHEN line_item_line_item_type = 'Fee' AND reservation_reservation_a_r_n IS NOT NULL THEN 0
- ELSE line_item_unblended_cost END"""
+ ELSE {_BILLED} END"""
 
 
 def find_legacy(store: Store, export: Export) -> Iterator[Candidate]:
@@ -134,16 +154,26 @@ def _locate(store: Store, uri: str, manifest_key: str) -> StoredObject:
 def open_delivery(table: pa.Schema, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
     """The delivery's rows with bronze's columns and types, part after part."""
     parts = [_Part(scan_file(context.connection, landed.path, landed.key), landed, table) for landed in objects]
+    basis = _cost_basis(context, parts)
     extra = sorted({name for part in parts for name in part.extra_names()})
     checks = [sql for part in parts for sql in part.check_sql()]
     return Opened(
-        select_sql=" UNION ALL BY NAME ".join(part.select_sql() for part in parts),
+        select_sql=" UNION ALL BY NAME ".join(part.select_sql(basis) for part in parts),
         extra_columns=tuple(pa.field(name, TEXT) for name in extra),
         bad_values_sql=f"SELECT column_name, sum(bad_count)::BIGINT FROM ({' UNION ALL '.join(checks)}) GROUP BY 1",
-        locate_bad_sql=lambda column: " UNION ALL ".join(
-            sql for part in parts if (sql := part.locate_sql(column)) is not None
-        ),
+        locate_bad_sql=lambda column: " UNION ALL ".join(sql for part in parts if (sql := part.locate_sql(column)) is not None),
     )
+
+
+def _cost_basis(context: LoadContext, parts: list[_Part]) -> str:
+    """`net` where net costs are given and discounts are not lines of their own, else `unblended`."""
+    queries = [sql for part in parts if (sql := part.basis_sql()) is not None]
+    if not queries:
+        return "unblended"
+    has_net, has_lines = context.connection.execute(
+        f"SELECT bool_or(has_net), bool_or(has_lines) FROM ({' UNION ALL '.join(queries)})"
+    ).fetchall()[0]
+    return "net" if has_net and not has_lines else "unblended"
 
 
 class _Part:
@@ -166,12 +196,22 @@ class _Part:
     def extra_names(self) -> list[str]:
         return [name for name in self._raw if name not in self._types]
 
-    def select_sql(self) -> str:
+    def basis_sql(self) -> str | None:
+        """Whether the file has net costs, and whether it has discount lines; None where it has no net column."""
+        if "line_item_net_unblended_cost" not in self._raw:
+            return None
+        kind = self._typed("line_item_line_item_type")
+        return (
+            f"SELECT bool_or({self._typed('line_item_net_unblended_cost')} <> 0) AS has_net, "
+            f"bool_or({kind} LIKE '%Discount') AS has_lines FROM {self._scan.from_sql}"
+        )
+
+    def select_sql(self, basis: str) -> str:
         columns = [f'{self._typed(name)} AS "{name}"' for name in self._raw]
         period = "strftime(" + self._typed("bill_billing_period_start_date") + ", '%Y-%m')"
         lineage = (
             f"{period} AS _billing_period, {period} AS _slice, '{_quoted(self._landed.key)}' AS _object_key, "
-            f"'{self._landed.etag}' AS _object_etag, {self._scan.row_number_sql} AS _row_number"
+            f"'{self._landed.etag}' AS _object_etag, {self._scan.row_number_sql} AS _row_number, '{basis}' AS _cost_basis"
         )
         return f"SELECT {', '.join(columns)}, {lineage} FROM {self._scan.from_sql}"
 
@@ -264,7 +304,7 @@ SOURCES = (
         find=find_legacy,
         open=partial(open_delivery, _LEGACY.schema),
         recognises=_is_legacy,
-        measures={"billed": "line_item_unblended_cost", "effective": _EFFECTIVE},
+        measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
     ),
     Source(
@@ -278,7 +318,7 @@ SOURCES = (
         find=find_exports,
         open=partial(open_delivery, _CUR2.schema),
         recognises=_is_cur2,
-        measures={"billed": "line_item_unblended_cost", "effective": _EFFECTIVE},
+        measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
     ),
 )

@@ -89,9 +89,7 @@ def test_columns_that_come_and_go_are_kept_and_read_as_null(settings: Settings, 
 def test_two_tags_that_fall_together_are_both_kept(settings: Settings, tmp_path: Path) -> None:
     cur.deliver(tmp_path / "b", [[cur.row(**{"resourceTags/user:cost-center": "a", "resourceTags/user:cost_center": "b"})]])
     ingest(settings, tmp_path / "b")
-    row = Lake(settings).connect().execute(
-        "SELECT resource_tags_user_cost_center, resource_tags_user_cost_center__2 FROM bronze.aws_cur"
-    )
+    row = Lake(settings).connect().execute("SELECT resource_tags_user_cost_center, resource_tags_user_cost_center__2 FROM bronze.aws_cur")
     assert row.fetchall() == [("a", "b")]
 
 

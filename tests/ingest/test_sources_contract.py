@@ -51,7 +51,9 @@ def test_rows_and_totals_are_those_computed_by_hand(source: Source, settings: Se
     assert Decimal(total) == Decimal(expected[measure])
     assert periods == expected["periods"]
     if source.currency_sql:
-        assert connection.execute(f"SELECT DISTINCT {source.currency_sql} FROM bronze.{source.name}").fetchall() == [(expected["currency"],)]
+        assert connection.execute(f"SELECT DISTINCT {source.currency_sql} FROM bronze.{source.name}").fetchall() == [
+            (expected["currency"],)
+        ]
 
 
 def test_every_row_can_be_traced_to_its_place_in_the_delivery(source: Source, settings: Settings, clock: FixedClock) -> None:

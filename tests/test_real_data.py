@@ -1,0 +1,101 @@
+"""Real bills and vendor-shaped samples through the command line, to the cent: the files lie beside the checkout, never in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# file → (export id, billed as in TOTALS.json or the sample itself, places it is given with, currency)
+FILES = {
+    "data/aws_cur_workshop_2018/Oct2018-WorkshopCUR-00001.snappy.parquet": ("workshop", "4064.483132", 6, "USD"),
+    "data/aws_cur_unit_econ_2019/cur_2019-11-26_h00-07.csv.gz": ("unit-econ", "28.9815432968", 10, "USD"),
+    "data/aws_cur_small/koku_cur_2023-06_not_final_NOK.csv.gz": ("koku-nok", "30", 12, "NOK"),
+    "data/aws_cur_small/koku_test_cur_2018-06.csv.gz": ("koku-2018", "0.082749984127", 10, "USD"),
+    "samples/constructed/openai/costs_grouped.json": ("openai-costs", "0.06", 12, "USD"),
+    "samples/constructed/anthropic/cost_report.json": ("anthropic-costs", "1.2378912", 12, "USD"),
+}
+USAGE = {
+    "samples/constructed/openai/usage_completions_grouped.json": ("openai-usage", ()),
+    "samples/constructed/anthropic/usage_report_messages.json": ("anthropic-usage", ("--accept-partial",)),
+}
+WORKSHOP_EFFECTIVE = Decimal("4195.957109")
+
+
+def _costlake(lake: Path, *arguments: str, status: int = 0) -> str:
+    environment = {**os.environ, "COSTLAKE_HOME": str(lake.parent), "COSTLAKE_LAKE": str(lake)}
+    done = subprocess.run(
+        [sys.executable, "-m", "costlake.cli", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory, shared_path: Callable[[str], Path]) -> Path:
+    """All of them ingested, transformed, reconciled and published by the commands that README names."""
+    lake = tmp_path_factory.mktemp("real") / "lake"
+    for name, (export, *_) in FILES.items():
+        _costlake(lake, "ingest", str(shared_path(name)), "--as", export)
+    for name, (export, options) in USAGE.items():
+        _costlake(lake, "ingest", str(shared_path(name)), "--as", export, *options)
+    _costlake(lake, "transform")
+    _costlake(lake, "reconcile")
+    _costlake(lake, "publish")
+    return lake
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_marts_hold_the_bill_to_the_last_known_digit(lake: Path, name: str) -> None:
+    export, billed, places, currency = FILES[name]
+    connection = duckdb.connect(str(lake / "serving" / "costlake.duckdb"), read_only=True)
+    rows = connection.execute(
+        "SELECT billing_currency, sum(billed_cost) FROM marts.fct_cost_daily WHERE source_id = ? GROUP BY 1", [export]
+    ).fetchall()
+    assert [(code, total.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)) for code, total in rows] == [
+        (currency, Decimal(billed).quantize(Decimal(1).scaleb(-places)))
+    ]
+
+
+def test_the_workshop_bill_amortises_its_reservations(lake: Path) -> None:
+    connection = duckdb.connect(str(lake / "serving" / "costlake.duckdb"), read_only=True)
+    accounts, effective = connection.execute(
+        "SELECT count(DISTINCT sub_account_id), sum(effective_cost) FROM marts.fct_cost_daily WHERE source_id = 'workshop'"
+    ).fetchall()[0]
+    assert accounts == 2
+    assert effective.quantize(Decimal("1e-6"), ROUND_HALF_UP) == WORKSHOP_EFFECTIVE
+    rows = connection.execute("SELECT count(DISTINCT x_RowNumber) FROM focus.cost_and_usage WHERE x_SourceId = 'workshop'").fetchall()
+    assert rows == [(119_307,)]
+
+
+def test_the_final_bill_replaces_the_provisional_one(lake: Path, shared_path: Callable[[str], Path]) -> None:
+    _costlake(lake, "ingest", str(shared_path("data/aws_cur_small/koku_cur_2023-06_final_NOK.csv.gz")), "--as", "koku-nok")
+    _costlake(lake, "transform")
+    _costlake(lake, "reconcile")
+    _costlake(lake, "publish")
+    connection = duckdb.connect(str(lake / "serving" / "costlake.duckdb"), read_only=True)
+    rows = connection.execute("SELECT sum(billed_cost) FROM marts.fct_cost_daily WHERE source_id = 'koku-nok'").fetchall()
+    assert rows == [(Decimal(30),)]
+
+
+def test_a_page_whose_successors_are_missing_is_refused_with_status_1(tmp_path: Path, shared_path: Callable[[str], Path]) -> None:
+    page = shared_path("samples/constructed/anthropic/usage_report_messages.json")
+    printed = _costlake(tmp_path / "lake", "ingest", str(page), status=1)
+    assert "has_more" in printed
+    assert "next step" in printed
+
+
+def test_the_cur_2_sample_goes_through_with_its_manifest(tmp_path: Path, shared_path: Callable[[str], Path]) -> None:
+    export = shared_path("samples/constructed/aws_cur2/finops/cur2")
+    lake = tmp_path / "lake"
+    assert "1 loaded (16 rows)" in _costlake(lake, "ingest", str(export), "--as", "cur2")
+    _costlake(lake, "transform")
+    _costlake(lake, "reconcile")

@@ -9,8 +9,7 @@
         'line_item_availability_zone', 'line_item_currency_code', 'line_item_legal_entity',
         'line_item_line_item_description', 'line_item_line_item_type',
         aws_filled_net('line_item_net_unblended_cost', 'line_item_unblended_cost'),
-        aws_filled_net('line_item_net_unblended_rate', 'line_item_unblended_rate'),
-        'line_item_normalized_usage_amount', 'line_item_operation', 'line_item_product_code', 'line_item_resource_id',
+        'line_item_net_unblended_rate', 'line_item_normalized_usage_amount', 'line_item_operation', 'line_item_product_code', 'line_item_resource_id',
         'line_item_unblended_cost', 'line_item_unblended_rate', 'line_item_usage_account_id',
         'line_item_usage_account_name', 'line_item_usage_amount', 'line_item_usage_end_date',
         'line_item_usage_start_date', 'line_item_usage_type', 'pricing_currency', 'pricing_public_on_demand_rate',
@@ -20,7 +19,10 @@
         'reservation_reservation_a_r_n', 'reservation_total_reserved_normalized_units',
         'reservation_total_reserved_units', 'reservation_unused_amortized_upfront_fee_for_billing_period',
         'reservation_unused_recurring_fee',
-        aws_filled_net('reservation_net_unused_amortized_upfront_fee_for_billing_period', 'reservation_unused_amortized_upfront_fee_for_billing_period'),
+        aws_filled_net(
+            'reservation_net_unused_amortized_upfront_fee_for_billing_period',
+            'reservation_unused_amortized_upfront_fee_for_billing_period'
+        ),
         aws_filled_net('reservation_net_unused_recurring_fee', 'reservation_unused_recurring_fee'),
         'reservation_unused_normalized_unit_quantity', 'reservation_unused_quantity',
         aws_filled_net('savings_plan_net_savings_plan_effective_cost', 'savings_plan_savings_plan_effective_cost'),

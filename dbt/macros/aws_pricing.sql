@@ -32,7 +32,7 @@
             {{ aws_is_bedrock() }} as is_bedrock,
             cast({{ aws_bill_cost() }} as decimal(38, 12)) as bill_cost,
             cast({{ to_twelve('line_item_usage_amount') }} as decimal(38, 12)) as usage_amount,
-            {{ decimal_of_text('line_item_net_unblended_rate') }} as net_rate,
+            nullif({{ decimal_of_text('line_item_net_unblended_rate') }}, 0) as net_rate,
             {{ decimal_of_text('line_item_unblended_rate') }} as paid_rate,
             case
                 when coalesce(pricing_currency, line_item_currency_code) = line_item_currency_code
@@ -97,6 +97,7 @@
                 when kind = 'sp_unused' then cast(1 as decimal(38, 12))
                 when kind = 'ri_unused' then {{ exact_quotient('effective_cost', 'quantity') }}
                 when kind = 'ri_used' then coalesce(public_rate, {{ exact_quotient('effective_cost', 'quantity') }}, 0)
+                when kind = 'usage' and bill_cost = 0 then cast(0 as decimal(38, 12))
                 when quantity_source = 'bill' and coalesce(net_rate, paid_rate) <> 0 then coalesce(net_rate, paid_rate)
                 when bill_cost = 0 then cast(0 as decimal(38, 12))
                 when quantity = 1 then bill_cost

@@ -294,7 +294,8 @@ def _print_result(result: VerticalResult) -> None:
     console.print("What AI infrastructure cost", style="bold")
     for provider, currency, months, first, last, billed, effective in result.totals:
         console.print(
-            f"  {provider:<16} {months:>3} months  {first} … {last}  billed {billed:>16,.2f} {currency}  effective {effective:>16,.2f} {currency}",
+            f"  {provider:<16} {months:>3} months  {first} … {last}  "
+            f"billed {billed:>16,.2f} {currency}  effective {effective:>16,.2f} {currency}",
             highlight=False,
             soft_wrap=True,
         )

@@ -6,7 +6,8 @@ DuckDB writes the big Parquet files itself and `commit_files` adds them to the l
 rows, and memory stays bounded. Reading is `read_parquet` over the active files of one version: 3–8 times faster than a
 pyarrow dataset, and it avoids delta-rs's abort at process exit (delta-rs#2184).
 
-Run alone: python -c "from costlake.settings import Settings; from costlake.delta import Lake; print(Lake(Settings.load()).tables('bronze'))"
+Run alone:
+    python -c "from costlake.settings import Settings as S; from costlake.delta import Lake; print(Lake(S.load()).tables('bronze'))"
 """
 
 from __future__ import annotations

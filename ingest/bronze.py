@@ -139,7 +139,8 @@ def _complete(source: Source, select: str) -> str:
 
 
 def _refuse_bad_values(connection: duckdb.DuckDBPyConnection, source: Source, opened: Opened) -> None:
-    assert opened.bad_values_sql is not None and opened.locate_bad_sql is not None
+    assert opened.bad_values_sql is not None
+    assert opened.locate_bad_sql is not None
     counted = connection.execute(opened.bad_values_sql).fetchall()
     bad = sorted((column, count) for column, count in counted if count)
     if bad:

@@ -20,7 +20,10 @@ def main(rounds: list[list[str]]) -> None:
     initdb()
     folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     bag = BundleDagBag(folder, bundle_path=folder)
-    print(json.dumps([run_round(bag, dags) for dags in rounds]))
+    ended = [run_round(bag, dags) for dags in rounds]
+    print(json.dumps(ended))
+    if any(dag["state"] != "success" for each in ended for dag in each["dags"].values()):
+        sys.exit("a DAG failed; its task's error is above")
 
 
 def run_round(bag: Any, dags: list[str]) -> dict[str, Any]:

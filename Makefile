@@ -47,8 +47,9 @@ bench: $(READY)  ## the figures of docs/benchmarks.md, measured on this machine
 airflow: $(READY)  ## a local Airflow with our DAGs, all its state in .airflow/
 	scripts/airflow
 
-notebooks: $(READY)  ## Jupyter on the demo's published tables
-	$(BIN)/jupyter lab notebooks
+notebooks: $(READY)  ## run the notebooks on the published tables, with their outputs, into lake/reports
+	mkdir -p lake/reports/notebooks && cp notebooks/*.ipynb lake/reports/notebooks/
+	$(BIN)/jupyter-execute --inplace lake/reports/notebooks/*.ipynb
 
 focus-validator: $(READY)  ## the FOCUS validator's own environment (needs Python 3.12+; says so where it is missing)
 	scripts/focus-validator

@@ -337,7 +337,10 @@ def _print_reconciliation(rows: list[Reconciliation]) -> None:
 
 def _sum(rows: list[Reconciliation], name: str) -> str | None:
     known = [value for row in rows if (value := getattr(row, name)) is not None]
-    return f"{sum(known):,f}".rstrip("0").rstrip(".") if known else None
+    if not known:
+        return None
+    text = f"{sum(known):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 if __name__ == "__main__":

@@ -194,7 +194,8 @@ class Lake:
         """Write a checkpoint and delete files that no version within the retention needs; returns the deleted paths."""
         table = self._open(layer, name)
         table.create_checkpoint()
-        return list(table.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False))
+        # `full` also finds files that a killed writer left before its commit.
+        return list(table.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True))
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB connection (UTC) with a view `<layer>.<table>` per Delta table, each pinned to one version."""

@@ -10,6 +10,7 @@
         ├── TransformError        dbt stopped; names the node
         ├── QualityError          a Great Expectations suite failed with severity `fail`
         ├── ReconciliationError   bill, bronze, FOCUS and marts differ; nothing is published
+    ├── MessageError          a telemetry message cannot be taken (streams/events.py)
         └── DeliveryError         a delivery was refused; nothing of it was written
             ├── ManifestError     the commit marker is missing, unreadable or inconsistent
             ├── MissingPart       the manifest names a file that is not there

@@ -83,8 +83,22 @@ def serve(settings: Settings) -> Path:
                 expected="a published lake",
                 next_step="run `costlake publish` first",
             )
-        _rewrite_serving(settings, lake, settings.serving, drop=())
+        if _served(settings) != _insights_versions(lake):
+            _rewrite_serving(settings, lake, settings.serving, drop=())
     return settings.serving
+
+
+def _insights_versions(lake: Lake) -> dict[str, int | None]:
+    return {name: lake.version("insights", name) for name in lake.tables("insights")}
+
+
+def _served(settings: Settings) -> dict[str, int | None]:
+    """The versions of the insights tables that the BI file holds."""
+    connection = open_duckdb(settings, str(settings.serving), read_only=True)
+    try:
+        return dict(connection.execute("SELECT name, version FROM insights._versions").fetchall())
+    finally:
+        connection.close()
 
 
 def _require_reconciled(lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
@@ -193,6 +207,9 @@ def _rewrite_serving(settings: Settings, lake: Lake, origin: Path, drop: tuple[s
             connection.execute("CREATE SCHEMA IF NOT EXISTS insights")
             for name in lake.tables("insights"):
                 connection.execute(f"CREATE OR REPLACE TABLE insights.{name} AS {lake.scan_sql('insights', name)}")
+            connection.execute("CREATE OR REPLACE TABLE insights._versions (name VARCHAR, version BIGINT)")
+            for name, version in _insights_versions(lake).items():
+                connection.execute("INSERT INTO insights._versions VALUES (?, ?)", [name, version])
             connection.execute("CHECKPOINT")
         finally:
             connection.close()

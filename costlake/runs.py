@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,7 +132,7 @@ def delivery_events(lake: Lake, source_id: str) -> list[dict[str, object]]:
         return []
     connection = lake.connect()
     try:
-        result = connection.execute("SELECT * FROM ops.deliveries WHERE source_id = ? ORDER BY recorded_at, event_id", [source_id])
+        result = connection.execute("SELECT * FROM ops.deliveries WHERE source_id = ? ORDER BY event_id", [source_id])
         return list(result.to_arrow_table().to_pylist())
     finally:
         connection.close()
@@ -173,10 +174,15 @@ def record_run(
     lake.append(RUNS, pa.Table.from_pylist([row], schema=RUNS.schema))
 
 
+def _ordered_id() -> str:
+    """Unique, and sorting in the order of writing (as UUIDv7 does): events of one instant keep their order."""
+    return f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}"
+
+
 def _delivery_row(event: DeliveryEvent, moment: dt.datetime) -> dict[str, object]:
     total = event.total
     return {
-        "event_id": uuid.uuid4().hex,
+        "event_id": _ordered_id(),
         "recorded_at": moment,
         "status": event.status,
         "source_id": event.source_id,

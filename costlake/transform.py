@@ -15,13 +15,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from costlake import slices
 from costlake.delta import Lake, open_duckdb
 from costlake.errors import ConcurrentWrite, TransformError
 from costlake.settings import Settings
-from costlake.slices import Slice, Work
+from costlake.slices import Slice
 
 Layer = Literal["focus", "marts"]
 _SELECTION: dict[str, list[str]] = {
@@ -57,41 +57,60 @@ def run(settings: Settings, layer: Literal["focus", "marts", "all"] = "all", ful
         return [_build(settings, each, full_refresh=full_refresh) for each in layers]
 
 
-def _build(settings: Settings, layer: Layer, *, full_refresh: bool) -> TransformResult:
-    lake = Lake(settings)
-    project = slices.project_hash(settings.dbt_dir)
+def plan(settings: Settings, layer: Layer, full_refresh: bool = False) -> dict[str, Any]:
+    """What a layer has still to build, as plain JSON, for a runner that starts dbt itself (Cosmos' watcher).
+
+    Returns:
+        `vars` and `full_refresh` for dbt; `fingerprints` and `project`, which `finish` writes down once dbt has succeeded.
+    """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    project = slices.project_hash(settings.dbt_dir)
     connection = open_duckdb(settings, str(settings.warehouse))
     try:
-        wanted = slices.bronze_fingerprints(lake, settings.dbt_dir) if layer == "focus" else slices.built(connection, "focus")
+        bronze = layer == "focus"
+        wanted = slices.bronze_fingerprints(Lake(settings), settings.dbt_dir) if bronze else slices.built(connection, "focus")
         fresh = slices.project_built(connection, layer) != project or full_refresh
         work = slices.everything(wanted) if fresh else slices.compare(wanted, slices.built(connection, layer))
     finally:
         connection.close()
-    if not work:
-        return TransformResult(layer, (), (), 0)
-    nodes = _dbt(settings, layer, work, full_refresh=fresh)
-    connection = open_duckdb(settings, str(settings.warehouse))
-    try:
-        slices.mark_built(connection, layer, wanted)
-        slices.mark_project(connection, layer, project)
-    finally:
-        connection.close()
-    return TransformResult(layer, work.changed, work.dead, nodes)
-
-
-def _dbt(settings: Settings, layer: Layer, work: Work, *, full_refresh: bool) -> int:
-    """One `dbt build` in this process; returns the number of nodes."""
     variables = {
         "changed_slices": [str(slice_) for slice_ in work.changed],
         "dead_slices": [str(slice_) for slice_ in work.dead],
         "changed_periods": list(work.periods),
     }
+    prints = {str(slice_): fingerprint for slice_, fingerprint in wanted.items()}
+    return {"layer": layer, "vars": variables, "full_refresh": fresh, "fingerprints": prints, "project": project}
+
+
+def finish(settings: Settings, plan: Mapping[str, Any]) -> None:
+    """Write down that a layer is built as `plan` said; a run that never gets here is planned again."""
+    connection = open_duckdb(settings, str(settings.warehouse))
+    try:
+        fingerprints = {Slice(*name.rsplit("|", 1)): value for name, value in plan["fingerprints"].items()}
+        slices.mark_built(connection, plan["layer"], fingerprints)
+        slices.mark_project(connection, plan["layer"], plan["project"])
+    finally:
+        connection.close()
+
+
+def _build(settings: Settings, layer: Layer, *, full_refresh: bool) -> TransformResult:
+    planned = plan(settings, layer, full_refresh)
+    variables = planned["vars"]
+    changed, dead = ([Slice(*name.rsplit("|", 1)) for name in variables[key]] for key in ("changed_slices", "dead_slices"))
+    if not any(variables.values()):
+        return TransformResult(layer, (), (), 0)
+    nodes = _dbt(settings, layer, variables, full_refresh=planned["full_refresh"])
+    finish(settings, planned)
+    return TransformResult(layer, tuple(changed), tuple(dead), nodes)
+
+
+def _dbt(settings: Settings, layer: Layer, variables: Mapping[str, Any], *, full_refresh: bool) -> int:
+    """One `dbt build` in this process; returns the number of nodes."""
     # Seeds are part of the project's hash: without a change of it they are in the warehouse already.
     selection = [*_SELECTION[layer], *(["path:seeds"] if full_refresh else [])]
     command = ["build", "--select", *selection, "--vars", json.dumps(variables), *_dbt_paths(settings)]
     # A test that also looks at a layer not built yet waits for that layer's own run.
-    command += ["--indirect-selection", "cautious" if layer == "focus" else "buildable"]
+    command += ["--indirect-selection", "buildable"]
     # Unit tests prove the SQL on made-up rows; they belong to `make test`, not to every build.
     command += ["--exclude-resource-type", "unit_test"]
     command += ["--full-refresh"] if full_refresh else []

@@ -151,10 +151,18 @@ class Reconciliation:
 
 
 def write_checks(settings: Settings, results: list[CheckResult]) -> None:
-    """Append a run's results in one commit; nothing happens for an empty list."""
-    if results:
+    """Append a run's results in one commit; a run that finds what the layer's newest run found is not written again."""
+    layers = {result.layer for result in results}
+    newest = [result for result in newest_checks(settings) if result.layer in layers]
+    if results and {_outcome(result) for result in results} != {_outcome(result) for result in newest}:
         rows = [dataclasses.asdict(result) for result in results]
         Lake(settings).append(QUALITY_RESULTS, pa.Table.from_pylist(rows, schema=QUALITY_RESULTS.schema))
+
+
+def _outcome(result: CheckResult) -> tuple[object, ...]:
+    """What a check found; `observed` is left out, for it may name an age that grows by the hour."""
+    kept = dataclasses.replace(result, run_id="", checked_at=dt.datetime.min.replace(tzinfo=dt.UTC), observed="")
+    return dataclasses.astuple(kept)
 
 
 def write_reconciliation(settings: Settings, rows: list[Reconciliation]) -> None:

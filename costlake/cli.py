@@ -20,6 +20,7 @@ from rich.table import Table
 from costlake.delta import Lake
 from costlake.errors import CostlakeError, LakeError, RetryableError
 from costlake.periods import SystemClock
+from costlake.runs import RunRecord, recorded_run
 from costlake.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ FATAL, TRY_AGAIN = 1, 75
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Deliberate errors as text and exit status; anything else is a bug and keeps its traceback."""
+def _reported(command: str) -> Iterator[RunRecord]:
+    """Deliberate errors as text and exit status; anything else is a bug and keeps its traceback.
+
+    The command puts what it changed into the record's `detail`, which then goes to `ops.runs`, as every failure does.
+    """
     try:
-        yield
+        with recorded_run(Lake(Settings.load()), command, SystemClock()) as record:
+            yield record
     except CostlakeError as error:
         _print_error(error)
         raise typer.Exit(TRY_AGAIN if isinstance(error, RetryableError) else FATAL) from error
@@ -63,10 +68,12 @@ def run(
     from costlake import vertical
 
     settings, clock = Settings.load(), SystemClock()
-    with _reported():
+    with _reported("run") as record:
         if not configured:
             settings = vertical.write_demo_estate(settings, clock, settings.home / "demo", _step)
         result = vertical.run(settings, clock, _step)
+        loaded = {ingested.export_id: ingested.loaded for ingested in result.ingested if ingested.loaded}
+        record.detail.update({"loaded": loaded} if loaded else {})
     _print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
     for error in refused:
@@ -86,7 +93,7 @@ def demo(
     """Write the demo estate: AWS, OpenAI and Anthropic files in the vendors' real layouts."""
     from ingest.demo import write_demo
 
-    with _reported():
+    with _reported("demo"):
         estate = write_demo(root, seed=seed, last_month=last_month, months=months, delivery=delivery, progress=_step)
     console.print(f"written below {estate.root}")
 
@@ -106,7 +113,7 @@ def ingest(
     paths = [Path(name) for name in what or [] if Path(name).exists()]
     ids = [name for name in what or [] if not Path(name).exists()]
     results: list[load.IngestResult] = []
-    with _reported():
+    with _reported("ingest") as record:
         for path in paths:
             results.append(
                 load.ingest_file(
@@ -121,6 +128,8 @@ def ingest(
             )
         if ids or not paths:
             results += load.ingest_exports(settings, ids, clock, accept=accepted)
+        changed = {each.export_id: each.loaded for each in results if each.loaded}
+        record.detail.update({"loaded": changed} if changed else {})
     refused = 0
     for result in results:
         console.print(
@@ -146,9 +155,11 @@ def transform(
 
     if layer not in ("focus", "marts", "all"):
         raise typer.BadParameter("focus, marts or all")
-    with _reported():
+    with _reported("transform") as record:
         for result in room.run(Settings.load(), layer, full_refresh):  # type: ignore[arg-type]
             console.print(f"{result.layer}: {len(result.changed)} slices rebuilt, {len(result.dead)} removed")
+            if result.changed or result.dead:
+                record.detail[result.layer] = [str(slice_) for slice_ in (*result.changed, *result.dead)]
 
 
 @app.command()
@@ -158,7 +169,7 @@ def quality(layer: Annotated[str, typer.Argument(help="bronze or marts")]) -> No
 
     if layer not in ("bronze", "marts"):
         raise typer.BadParameter("bronze or marts")
-    with _reported():
+    with _reported("quality"):
         results = checks.run(Settings.load(), layer, SystemClock())  # type: ignore[arg-type]
     warned = sum(not result.success for result in results)
     console.print(f"{len(results)} expectations, {warned} warnings")
@@ -169,7 +180,7 @@ def reconcile() -> None:
     """Bill = bronze = FOCUS = marts, per source and billing period, exactly."""
     from quality import reconcile as room
 
-    with _reported():
+    with _reported("reconcile"):
         rows = room.run(Settings.load(), SystemClock())
     _print_reconciliation(rows)
 
@@ -179,8 +190,9 @@ def publish() -> None:
     """FOCUS and marts → Delta tables and the DuckDB file for BI tools (run reconcile first)."""
     from costlake import publish as room
 
-    with _reported():
+    with _reported("publish") as record:
         result = room.run(Settings.load(), SystemClock())
+        record.detail.update(result.versions)
     for name, version in result.versions.items():
         console.print(f"{name}: version {version}", highlight=False)
     console.print(f"BI file: {result.serving}", highlight=False)
@@ -193,10 +205,11 @@ def insights() -> None:
     from insights import anomalies, forecast
 
     settings = Settings.load()
-    with _reported():
+    with _reported("insights") as record:
         made = forecast.run(settings)
         found = anomalies.run(settings)
         publishing.serve(settings)
+        record.detail.update({"forecast": made.written} if made.written else {})
     reached = f"as of {made.as_of}" if made.as_of else "no provider has a complete day yet"
     console.print(f"forecast ({reached}): {len(made.outlooks)} series; anomalies: {len(found.messages)}", highlight=False)
     for message in found.messages:
@@ -210,7 +223,7 @@ def report(period: Annotated[str | None, typer.Option(help="YYYY-MM; default: th
     from quality import page
 
     settings = Settings.load()
-    with _reported():
+    with _reported("report"):
         built = finance.build(settings, period)
         quality_page = page.build(settings)
     for path in (built.html, built.xlsx, quality_page):
@@ -222,8 +235,9 @@ def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced
     """Checkpoints, vacuum, left-overs of killed writers."""
     from costlake import maintain as room
 
-    with _reported():
+    with _reported("maintain") as record:
         result = room.run(Settings.load(), SystemClock(), retention_days)
+        record.detail.update(result.vacuumed)
     console.print(f"{sum(result.vacuumed.values())} files vacuumed, {result.swept} left-overs removed")
 
 
@@ -231,7 +245,7 @@ def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced
 def deliveries(export: Annotated[str | None, typer.Argument(help="Export id; default: all.")] = None) -> None:
     """The delivery ledger, newest first."""
     lake = Lake(Settings.load())
-    with _reported():
+    with _reported("deliveries"):
         _require_ledger(lake)
         connection = lake.connect()
         rows = connection.execute(
@@ -266,7 +280,7 @@ def config_check() -> None:
     from ingest.source import source_named
 
     settings = Settings.load()
-    with _reported():
+    with _reported("config check"):
         for export in configured_exports(settings):
             source_named(export.source)
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)

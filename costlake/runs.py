@@ -140,7 +140,10 @@ def delivery_events(lake: Lake, source_id: str) -> list[dict[str, object]]:
 
 @contextmanager
 def recorded_run(lake: Lake, command: str, clock: Clock) -> Iterator[RunRecord]:
-    """Write one row to `ops.runs` when the block ends, whether it succeeds or raises; the exception goes on."""
+    """Write one row to `ops.runs` when the block has failed or put something into `detail`; an exception goes on.
+
+    A run that changed nothing leaves no trace: a second run of anything writes no Delta version.
+    """
     run = RunRecord(run_id=uuid.uuid4().hex, started_at=clock.now())
     status = "failed"
     try:
@@ -150,7 +153,8 @@ def recorded_run(lake: Lake, command: str, clock: Clock) -> Iterator[RunRecord]:
         run.detail.setdefault("error", f"{type(error).__name__}: {error}")
         raise
     finally:
-        record_run(lake, run.run_id, command, status, run.started_at, clock.now(), run.detail)
+        if run.detail:
+            record_run(lake, run.run_id, command, status, run.started_at, clock.now(), run.detail)
 
 
 def record_run(

@@ -8,7 +8,7 @@ Its own data docs are not used: they load from outside.
 
 Not for direct use; see `quality.checks`.
 """
-# ruff: noqa: TID253 - the one module that may import Great Expectations; tests/quality asserts that nobody imports it early
+
 
 from __future__ import annotations
 

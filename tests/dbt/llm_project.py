@@ -115,7 +115,9 @@ class Project:
     def build(self, variables: Mapping[str, Any] | None = None) -> None:
         """Seeds, models, data tests and unit tests up to the marts; raises with the failing nodes."""
         result = self.dbt("build", MODELS, variables)
-        failed = [f"{found.node.name}: {found.message}" for found in getattr(result.result, "results", []) if found.status in ("error", "fail")]
+        failed = [
+            f"{found.node.name}: {found.message}" for found in getattr(result.result, "results", []) if found.status in ("error", "fail")
+        ]
         if not result.success:
             raise AssertionError(f"dbt build failed: {failed or result.exception}")
 
@@ -136,11 +138,24 @@ class Project:
             connection.execute(sql)
 
     def _invoke(self, command: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> dbtRunnerResult:
-        places = {"project-dir": DBT_FOLDER, "profiles-dir": self.folder, "target-path": self.folder / "target", "log-path": self.folder / "logs"}
+        places = {
+            "project-dir": DBT_FOLDER,
+            "profiles-dir": self.folder,
+            "target-path": self.folder / "target",
+            "log-path": self.folder / "logs",
+        }
         options = [text for name, path in places.items() for text in (f"--{name}", str(path))]
-        return dbtRunner().invoke([
-            command, *options, "--quiet", "--no-use-colors", "--vars", json.dumps(VARS | dict(variables or {})), *arguments,
-        ])
+        return dbtRunner().invoke(
+            [
+                command,
+                *options,
+                "--quiet",
+                "--no-use-colors",
+                "--vars",
+                json.dumps(VARS | dict(variables or {})),
+                *arguments,
+            ]
+        )
 
     def _write_profile(self) -> None:
         (self.folder / "profiles.yml").write_text(PROFILE.format(warehouse=self.warehouse))
@@ -156,41 +171,97 @@ def built_project(folder: Path) -> Project:
 
 
 def _fill(connection: duckdb.DuckDBPyConnection) -> None:
-    insert(connection, "openai_costs", [
-        _lineage("openai-costs", day, number, "org_a") | _bucket("bucket", day) | {
-            "amount_value": dollars, "amount_currency": "usd", "line_item": line_item, "project_id": "proj_a", "quantity": quantity, "quantity_unit": unit,
-        }
-        for number, (day, line_item, dollars, quantity, unit) in enumerate(OPENAI_COSTS, 1)
-    ])
-    insert(connection, "openai_usage", [
-        _lineage("openai-usage", day, number, account) | _bucket("bucket", day) | {
-            "endpoint": "completions", "group_by_signature": "project_id,api_key_id,model", "project_id": "proj_a", "api_key_id": key, "model": MINI,
-            "batch": False, "service_tier": "default", "input_tokens": total, "input_cached_tokens": cached, "input_cache_write_tokens": written,
-            "output_tokens": output, "num_model_requests": 5,
-        }
-        for number, (day, key, account, total, cached, written, output) in enumerate(OPENAI_USAGE, 1)
-    ])
+    insert(
+        connection,
+        "openai_costs",
+        [
+            _lineage("openai-costs", day, number, "org_a")
+            | _bucket("bucket", day)
+            | {
+                "amount_value": dollars,
+                "amount_currency": "usd",
+                "line_item": line_item,
+                "project_id": "proj_a",
+                "quantity": quantity,
+                "quantity_unit": unit,
+            }
+            for number, (day, line_item, dollars, quantity, unit) in enumerate(OPENAI_COSTS, 1)
+        ],
+    )
+    insert(
+        connection,
+        "openai_usage",
+        [
+            _lineage("openai-usage", day, number, account)
+            | _bucket("bucket", day)
+            | {
+                "endpoint": "completions",
+                "group_by_signature": "project_id,api_key_id,model",
+                "project_id": "proj_a",
+                "api_key_id": key,
+                "model": MINI,
+                "batch": False,
+                "service_tier": "default",
+                "input_tokens": total,
+                "input_cached_tokens": cached,
+                "input_cache_write_tokens": written,
+                "output_tokens": output,
+                "num_model_requests": 5,
+            }
+            for number, (day, key, account, total, cached, written, output) in enumerate(OPENAI_USAGE, 1)
+        ],
+    )
     tier = {"service_tier": "standard", "context_window": "0-200k", "inference_geo": "global"}
-    insert(connection, "anthropic_costs", [
-        _lineage("anthropic-costs", day, number, None) | _bucket("", day) | {
-            "amount_cents": cents, "currency": "USD", "cost_type": cost_type, "description": f"{cost_type} {token_type or ''}".strip(), "model": model,
-            "token_type": token_type, "workspace_id": workspace, **(tier if model else {}),
-        }
-        for number, (day, cost_type, token_type, model, workspace, cents) in enumerate(ANTHROPIC_COSTS, 1)
-    ])
-    insert(connection, "anthropic_usage", [
-        _lineage("anthropic-usage", DAY, number, None) | _bucket("", DAY) | tier | {
-            "uncached_input_tokens": 1500, "cache_creation_5m_input_tokens": 500, "cache_creation_1h_input_tokens": 1000, "cache_read_input_tokens": 200,
-            "output_tokens": 500, "web_search_requests": 10, "api_key_id": key, "model": SONNET,
-        }
-        for number, key in enumerate(("apikey_1", "apikey_2"), 1)
-    ])
+    insert(
+        connection,
+        "anthropic_costs",
+        [
+            _lineage("anthropic-costs", day, number, None)
+            | _bucket("", day)
+            | {
+                "amount_cents": cents,
+                "currency": "USD",
+                "cost_type": cost_type,
+                "description": f"{cost_type} {token_type or ''}".strip(),
+                "model": model,
+                "token_type": token_type,
+                "workspace_id": workspace,
+                **(tier if model else {}),
+            }
+            for number, (day, cost_type, token_type, model, workspace, cents) in enumerate(ANTHROPIC_COSTS, 1)
+        ],
+    )
+    insert(
+        connection,
+        "anthropic_usage",
+        [
+            _lineage("anthropic-usage", DAY, number, None)
+            | _bucket("", DAY)
+            | tier
+            | {
+                "uncached_input_tokens": 1500,
+                "cache_creation_5m_input_tokens": 500,
+                "cache_creation_1h_input_tokens": 1000,
+                "cache_read_input_tokens": 200,
+                "output_tokens": 500,
+                "web_search_requests": 10,
+                "api_key_id": key,
+                "model": SONNET,
+            }
+            for number, key in enumerate(("apikey_1", "apikey_2"), 1)
+        ],
+    )
 
 
 def _lineage(source: str, day: str, number: int, account: str | None) -> dict[str, Any]:
     return {
-        "_source_id": source, "_billing_period": day[:7], "_slice": day, "_delivery_id": "delivery-1", "_object_key": f"{source}/{day}.json",
-        "_row_number": number, "_account_id": account,
+        "_source_id": source,
+        "_billing_period": day[:7],
+        "_slice": day,
+        "_delivery_id": "delivery-1",
+        "_object_key": f"{source}/{day}.json",
+        "_row_number": number,
+        "_account_id": account,
     }
 
 

@@ -65,7 +65,9 @@ def test_tokens_of_another_organisation_price_nothing(llm: Project) -> None:
 
 
 def test_two_charges_on_the_same_tokens_do_not_both_get_them(llm: Project) -> None:
-    found = llm.rows(f"select ChargeDescription, ConsumedQuantity, ConsumedUnit, x_QuantitySource from {FOCUS} where ChargeDescription like '%{MINI}, output'")
+    found = llm.rows(
+        f"select ChargeDescription, ConsumedQuantity, ConsumedUnit, x_QuantitySource from {FOCUS} where ChargeDescription like '%{MINI}, output'"
+    )
     assert sorted(found) == [
         (f"evals | {MINI}, output", Decimal("0.01"), "USD", "amount"),
         (f"{MINI}, output", Decimal(1500), "Tokens", "provider"),
@@ -73,7 +75,9 @@ def test_two_charges_on_the_same_tokens_do_not_both_get_them(llm: Project) -> No
 
 
 def test_unmatched_meter_keeps_its_money(llm: Project) -> None:
-    row = llm.one(f"select BilledCost, x_ModelId, x_TokenClass, x_LineItemType, PricingUnit, ListUnitPrice from {FOCUS} where ChargeDescription = 'gpt-9, zorks'")
+    row = llm.one(
+        f"select BilledCost, x_ModelId, x_TokenClass, x_LineItemType, PricingUnit, ListUnitPrice from {FOCUS} where ChargeDescription = 'gpt-9, zorks'"
+    )
     assert row == (Decimal("0.333333333333"), "gpt-9", None, "unmatched", "USD", Decimal(1))
     thinking = llm.one(f"select BilledCost, x_ModelId, x_TokenClass, x_LineItemType from {FOCUS} where x_UsageType = 'thinking_tokens'")
     assert thinking == (Decimal("0.07"), SONNET, None, "unmatched")
@@ -92,7 +96,9 @@ def test_one_hour_cache_writes_are_not_lost(llm: Project) -> None:
 
 
 def test_web_search_is_counted_in_requests_not_tokens(llm: Project) -> None:
-    found = llm.rows(f"select ServiceProviderName, ConsumedQuantity, ConsumedUnit, ListUnitPrice from {FOCUS} where x_LineItemType = 'web_search' order by 1")
+    found = llm.rows(
+        f"select ServiceProviderName, ConsumedQuantity, ConsumedUnit, ListUnitPrice from {FOCUS} where x_LineItemType = 'web_search' order by 1"
+    )
     assert found == [("Anthropic", 20, "Requests", Decimal("0.01")), ("OpenAI", 100, "Requests", Decimal("0.01"))]
 
 
@@ -106,14 +112,20 @@ def test_price_times_quantity_is_the_cost(llm: Project) -> None:
 
 
 def test_local_time_zone_does_not_move_a_day(llm: Project) -> None:
-    days = llm.rows(f"select distinct strftime(charge_date, '%Y-%m-%d') from marts.fct_cost_daily where billing_period = '{DAY[:7]}' order by 1")
+    days = llm.rows(
+        f"select distinct strftime(charge_date, '%Y-%m-%d') from marts.fct_cost_daily where billing_period = '{DAY[:7]}' order by 1"
+    )
     assert days == [("2026-10-01",), ("2026-10-02",)], "buckets start at 00:00 UTC, which is the evening before in New York"
-    (start, end) = llm.one(f"select distinct epoch(BillingPeriodStart), epoch(BillingPeriodEnd) from {FOCUS} where x_BillingPeriod = '2026-10'")
+    (start, end) = llm.one(
+        f"select distinct epoch(BillingPeriodStart), epoch(BillingPeriodEnd) from {FOCUS} where x_BillingPeriod = '2026-10'"
+    )
     assert (start, end) == (1790812800, 1793491200)
 
 
 def test_default_workspace_has_an_owner_and_a_name(llm: Project) -> None:
-    row = llm.one(f"select distinct SubAccountId, SubAccountName, SubAccountType, x_Owner, x_OwnerReason from {FOCUS} where SubAccountId = 'default'")
+    row = llm.one(
+        f"select distinct SubAccountId, SubAccountName, SubAccountType, x_Owner, x_OwnerReason from {FOCUS} where SubAccountId = 'default'"
+    )
     assert row == ("default", "Default workspace", "Workspace", "default", None)
 
 
@@ -125,7 +137,7 @@ def test_account_without_a_name_is_named_by_its_id(llm: Project) -> None:
 def test_no_text_is_empty(llm: Project) -> None:
     texts = [name for name, kind, *_ in llm.rows(f"describe {FOCUS}") if kind == "VARCHAR"]
     assert len(texts) > 50
-    empty = [name for name in texts if llm.rows(f'select 1 from {FOCUS} where trim("{name}") in (\'\', \'{{}}\') limit 1')]
+    empty = [name for name in texts if llm.rows(f"select 1 from {FOCUS} where trim(\"{name}\") in ('', '{{}}') limit 1")]
     assert empty == []
 
 
@@ -133,11 +145,13 @@ def test_quotients_are_exact_to_the_last_decimal(exact_quotient_sql: str) -> Non
     random = Random(20261122)
     with duckdb.connect() as connection, localcontext(prec=80):
         for _ in range(300):
-            top = Decimal(random.randrange(-(10**random.randrange(1, 24)), 10**random.randrange(1, 24) + 1)) * MICRO
-            bottom = Decimal(random.randrange(1, 10**random.randrange(1, 22) + 1)) * MICRO * random.choice((1, -1))
+            top = Decimal(random.randrange(-(10 ** random.randrange(1, 24)), 10 ** random.randrange(1, 24) + 1)) * MICRO
+            bottom = Decimal(random.randrange(1, 10 ** random.randrange(1, 22) + 1)) * MICRO * random.choice((1, -1))
             if abs(top / bottom) >= Decimal(10) ** 14:
                 continue
-            statement = exact_quotient_sql.replace("numerator_", f"{top:f}::decimal(38, 12)").replace("denominator_", f"{bottom:f}::decimal(38, 12)")
+            statement = exact_quotient_sql.replace("numerator_", f"{top:f}::decimal(38, 12)").replace(
+                "denominator_", f"{bottom:f}::decimal(38, 12)"
+            )
             (found,) = connection.execute(statement).fetchone() or (None,)
             assert found == (top / bottom).quantize(MICRO, ROUND_HALF_UP), (top, bottom)
 

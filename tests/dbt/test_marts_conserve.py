@@ -14,27 +14,48 @@ import pytest
 from tests.dbt.llm_project import DAY, MINI, NOVEMBER, SONNET, Project, built_project
 
 SABOTAGE = [
-    ("assert_mart_cost_equals_focus", "update marts.fct_cost_daily set billed_cost = billed_cost + 0.000000000001 where service_name = 'OpenAI API'"),
+    (
+        "assert_mart_cost_equals_focus",
+        "update marts.fct_cost_daily set billed_cost = billed_cost + 0.000000000001 where service_name = 'OpenAI API'",
+    ),
     ("assert_mart_cost_equals_focus", "delete from marts.fct_cost_daily where billing_period = '2026-11'"),
     ("assert_mart_cost_equals_focus", "update marts.fct_cost_daily set source_id = 'stale' where source_id = 'openai-costs'"),
-    ("assert_mart_economics_cost_equals_focus", "insert into marts.fct_token_economics_daily from marts.fct_token_economics_daily where token_class = 'output'"),
+    (
+        "assert_mart_economics_cost_equals_focus",
+        "insert into marts.fct_token_economics_daily from marts.fct_token_economics_daily where token_class = 'output'",
+    ),
     ("assert_mart_economics_cost_equals_focus", "delete from marts.fct_model_economics_daily where model_id is null"),
-    ("assert_mart_tokens_equal_usage", "update marts.fct_token_economics_daily set tokens = tokens * 2 where token_class = 'input_cache_read'"),
+    (
+        "assert_mart_tokens_equal_usage",
+        "update marts.fct_token_economics_daily set tokens = tokens * 2 where token_class = 'input_cache_read'",
+    ),
     ("assert_mart_tokens_equal_usage", "update marts.fct_model_economics_daily set output_tokens = output_tokens + 1"),
     ("assert_mart_grain_is_unique", "insert into marts.fct_cost_daily from marts.fct_cost_daily limit 1"),
-    ("assert_mart_rates_are_ratios", "update marts.fct_token_economics_daily set cost_per_million_tokens = 0 where cost_per_million_tokens is null"),
+    (
+        "assert_mart_rates_are_ratios",
+        "update marts.fct_token_economics_daily set cost_per_million_tokens = 0 where cost_per_million_tokens is null",
+    ),
     ("assert_mart_rates_are_ratios", "update marts.fct_model_economics_daily set cache_hit_rate = cache_hit_rate / 2"),
     ("assert_llm_openai_classes_sum_to_input", "update bronze.openai_usage set input_uncached_tokens = input_tokens"),
     ("assert_llm_no_negative_tokens", "update bronze.openai_usage set input_cached_tokens = input_tokens + 1"),
     ("assert_llm_no_negative_tokens", "update bronze.anthropic_usage set output_tokens = -1"),
-    ("assert_llm_one_grouping_per_day", "insert into bronze.openai_usage select * replace ('model' as group_by_signature) from bronze.openai_usage"),
+    (
+        "assert_llm_one_grouping_per_day",
+        "insert into bronze.openai_usage select * replace ('model' as group_by_signature) from bronze.openai_usage",
+    ),
     ("assert_llm_meters_are_known", "update bronze.openai_costs set line_item = 'gpt-4o, quarks'"),
-    ("assert_llm_costs_are_conserved", "create or replace view staging.stg_openai_costs__focus as from focus.cost_and_usage where ServiceProviderName = 'OpenAI' limit 9"),
+    (
+        "assert_llm_costs_are_conserved",
+        "create or replace view staging.stg_openai_costs__focus as from focus.cost_and_usage where ServiceProviderName = 'OpenAI' limit 9",
+    ),
     ("assert_llm_costs_are_conserved", "update bronze.anthropic_costs set currency = null"),
-    ("assert_llm_usage_is_conserved", (
-        "create or replace view intermediate.int_token_usage as select 'anthropic-usage' source_id, "
-        "'2026-10' billing_period, 2 row_count, 6400 input_tokens_total, 1001 output_tokens, null request_count"
-    )),
+    (
+        "assert_llm_usage_is_conserved",
+        (
+            "create or replace view intermediate.int_token_usage as select 'anthropic-usage' source_id, "
+            "'2026-10' billing_period, 2 row_count, 6400 input_tokens_total, 1001 output_tokens, null request_count"
+        ),
+    ),
 ]
 
 
@@ -60,8 +81,12 @@ def test_conservation_test_sees_the_damage(llm: Project, scratch: Project, test:
 
 
 def test_marts_hold_every_charge_once(llm: Project) -> None:
-    focus = llm.rows("select x_SourceId, sum(BilledCost), sum(EffectiveCost), sum(ListCost), count(*) from focus.cost_and_usage group by 1 order by 1")
-    mart = llm.rows("select source_id, sum(billed_cost), sum(effective_cost), sum(list_cost), sum(line_count) from marts.fct_cost_daily group by 1 order by 1")
+    focus = llm.rows(
+        "select x_SourceId, sum(BilledCost), sum(EffectiveCost), sum(ListCost), count(*) from focus.cost_and_usage group by 1 order by 1"
+    )
+    mart = llm.rows(
+        "select source_id, sum(billed_cost), sum(effective_cost), sum(list_cost), sum(line_count) from marts.fct_cost_daily group by 1 order by 1"
+    )
     assert mart == focus
     assert [row[-1] for row in mart] == [8, 10]
 
@@ -83,8 +108,10 @@ def test_rates_are_ratios_of_sums_not_averages(llm: Project) -> None:
     assert row[:3] == (15, 2077, 1070)
     assert row[3] == Decimal("0.515166104959")
     assert row[4:] == (Decimal("0.14"), Decimal("0.009333333333"))
-    requests = llm.one(f"select request_count, cost_per_request from marts.fct_model_economics_daily where model_id = '{SONNET}' and charge_date = '{DAY}' "
-                       "and project_id = 'default'")
+    requests = llm.one(
+        f"select request_count, cost_per_request from marts.fct_model_economics_daily where model_id = '{SONNET}' and charge_date = '{DAY}' "
+        "and project_id = 'default'"
+    )
     assert requests == (None, None), "Anthropic reports no requests; unknown is not 0"
 
 
@@ -96,12 +123,20 @@ def test_rebuild_replaces_the_changed_slice_and_nothing_else(scratch: Project) -
         delete from bronze.openai_usage where _billing_period = '2026-11';
         update marts.fct_cost_daily set owner_reason = 'untouched' where source_id = 'anthropic-costs';
         """)
-    before = scratch.rows("select sum(billed_cost) from marts.fct_cost_daily where source_id = 'openai-costs' and billing_period = '2026-10'")
-    slices = {"changed_slices": ["openai-costs|2026-10"], "dead_slices": ["openai-costs|2026-11"], "changed_periods": ["2026-10", "2026-11"]}
+    before = scratch.rows(
+        "select sum(billed_cost) from marts.fct_cost_daily where source_id = 'openai-costs' and billing_period = '2026-10'"
+    )
+    slices = {
+        "changed_slices": ["openai-costs|2026-10"],
+        "dead_slices": ["openai-costs|2026-11"],
+        "changed_periods": ["2026-10", "2026-11"],
+    }
     result = scratch.dbt("run", ["focus__cost_and_usage+"], slices)
     assert result.success, result.exception
 
-    after = scratch.rows("select sum(billed_cost) from marts.fct_cost_daily where source_id = 'openai-costs' and billing_period = '2026-10'")
+    after = scratch.rows(
+        "select sum(billed_cost) from marts.fct_cost_daily where source_id = 'openai-costs' and billing_period = '2026-10'"
+    )
     assert abs(after[0][0] - 3 * before[0][0]) < Decimal("0.00000000001")
     assert scratch.rows("select distinct owner_reason from marts.fct_cost_daily where source_id = 'anthropic-costs'") == [("untouched",)]
     for mart in ("fct_cost_daily", "fct_token_economics_daily", "fct_model_economics_daily"):

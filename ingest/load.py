@@ -10,6 +10,7 @@ Run alone: costlake ingest aws-main
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,12 +92,18 @@ def ingest_file(
 ) -> IngestResult:
     """Ingest one data file handed over without a manifest, or a folder laid out as the provider does.
 
-    The export id defaults to the source's name: a second file of the same source and month replaces the first, so name
-    different bills differently.
+    A later file of the same export id and month replaces an earlier one. Without a given id it is made of the source and
+    the billing account (a file) or the folder's name, so that two organisations' bills never replace each other.
     """
     source = source_named(source_name) if source_name else recognise(path)
-    export = Export(id=export_id or source.name.replace("_", "-"), source=source.name, location=str(path.resolve()))
+    export = Export(id=export_id or _default_id(source, path), source=source.name, location=str(path.resolve()))
     return ingest_stream(settings, export, clock, accept=accept, accept_partial=accept_partial, progress=progress)
+
+
+def _default_id(source: Source, path: Path) -> str:
+    owner = source.account_of(path) if path.is_file() else path.resolve().name
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{source.name} {owner or ''}".lower()).strip("-")
+    return slug[:63].rstrip("-")
 
 
 def ingest_stream(

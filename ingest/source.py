@@ -118,6 +118,7 @@ class Source:
         find: the commit markers below an export's location.
         open: delivery → DuckDB relation.
         recognises: whether a lone file is of this kind.
+        account_of: the billing account that a lone file names, for its export id; None where files name none.
         measures: name → SQL expression over one bronze row, in the billing currency; `billed` and `effective` for bills.
         currency_sql: SQL expression for the ISO currency code of a row.
     """
@@ -134,6 +135,7 @@ class Source:
     recognises: Callable[[Path], bool]
     measures: Mapping[str, str] = field(default_factory=dict)
     currency_sql: str | None = None
+    account_of: Callable[[Path], str | None] = lambda _: None
 
 
 @cache

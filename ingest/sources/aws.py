@@ -20,10 +20,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from costlake.config import Export
-from costlake.errors import ManifestError, MissingPart, UnreadableFile
+from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, bronze_table
 from ingest.guards import check_no_unlisted
-from ingest.readers import Scan, bad_cells, csv_header, scan_file, typed_column
+from ingest.readers import Scan, bad_cells, csv_header, scan_file, typed_column, unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEXTS, TIMES
 from ingest.stores import Store, StoredObject
@@ -288,6 +288,29 @@ def _is_cur2(path: Path) -> bool:
     return names >= _REQUIRED and "resource_tags" in names
 
 
+def _payer_of(path: Path) -> str | None:
+    """The payer account of a lone file; ConfigError when it holds bills of several."""
+    import duckdb
+
+    connection = duckdb.connect()
+    try:
+        scan = scan_file(connection, path, path.name)
+        raw = _normalised(scan.columns, path.name)["bill_payer_account_id"]
+        found = connection.execute(f'SELECT DISTINCT "{raw}" FROM {scan.from_sql} LIMIT 2').fetchall()
+    except duckdb.Error as error:
+        raise unreadable(path.name, error) from error
+    finally:
+        connection.close()
+    if len(found) > 1:
+        raise ConfigError(
+            "the file holds bills of several payer accounts",
+            where=path.name,
+            expected="one payer account, whose id names the export",
+            next_step="name the export yourself: costlake ingest FILE --as ID",
+        )
+    return str(found[0][0]) if found else None
+
+
 def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
@@ -306,6 +329,7 @@ SOURCES = (
         recognises=_is_legacy,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
+        account_of=_payer_of,
     ),
     Source(
         name="aws_cur2",
@@ -320,5 +344,6 @@ SOURCES = (
         recognises=_is_cur2,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
+        account_of=_payer_of,
     ),
 )

@@ -17,6 +17,7 @@ from costlake.periods import FixedClock, SystemClock
 from costlake.settings import Settings
 from ingest import load
 from ingest.load import IngestResult, ingest_stream
+from ingest.source import all_sources
 from tests.ingest import cur
 
 
@@ -191,3 +192,46 @@ def test_two_ingests_at_once_never_count_a_month_twice(settings: Settings, tmp_p
     assert all(refused in ([], [ConcurrentWrite.__name__]) for refused in outcomes), outcomes
     assert [] in outcomes
     assert months(settings) == {"2026-10": (500, Decimal(750))}
+
+
+def _billed(settings: Settings) -> Decimal:
+    measure = all_sources()["aws_cur"].measures["billed"]
+    return Decimal(Lake(settings).connect().execute(f"SELECT sum({measure}) FROM bronze.aws_cur").fetchall()[0][0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "billed"),
+    [
+        # private prices without discount lines: the bill is the net cost
+        ([("100", "90", "Usage"), ("50", "45", "Usage")], "135"),
+        # some exports write 0.0 where there is no private price: that is a blank, not a gift
+        ([("100", "90", "Usage"), ("50", "0", "Usage")], "140"),
+        # discounts as lines of their own: net costs repeat what the lines take off already
+        ([("100", "90", "Usage"), ("-10", "0", "EdpDiscount")], "90"),
+        # no net costs at all
+        ([("100", "", "Usage"), ("-10", "", "EdpDiscount")], "90"),
+    ],
+    ids=["net", "net_zero_is_blank", "discount_lines", "no_net"],
+)
+def test_private_discounts_are_neither_lost_nor_taken_twice(
+    settings: Settings, tmp_path: Path, lines: list[tuple[str, str, str]], billed: str
+) -> None:
+    rows = [
+        cur.row(cost, number, **{"lineItem/NetUnblendedCost": net, "lineItem/LineItemType": kind})
+        for number, (cost, net, kind) in enumerate(lines, 1)
+    ]
+    cur.deliver(tmp_path / "b", [rows])
+    ingest(settings, tmp_path / "b")
+    assert _billed(settings) == Decimal(billed)
+
+
+def test_two_organisations_bills_by_hand_do_not_replace_each_other(settings: Settings, tmp_path: Path, clock: FixedClock) -> None:
+    for payer in ("000123456789", "999999999999"):
+        path = tmp_path / f"{payer}.csv"
+        path.write_bytes(cur.csv_bytes(cur.rows(10, **{"bill/PayerAccountId": payer})))
+        assert load.ingest_file(settings, path, clock).row_count == 10
+    assert months(settings)["2026-10"] == (20, Decimal(30))
+    again = tmp_path / "provisional.csv"
+    again.write_bytes(cur.csv_bytes(cur.rows(11, **{"bill/PayerAccountId": "999999999999"})))
+    load.ingest_file(settings, again, clock)
+    assert months(settings)["2026-10"] == (21, Decimal("31.5"))

@@ -9,7 +9,6 @@ Its own data docs are not used: they load from outside.
 Not for direct use; see `quality.checks`.
 """
 
-
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,0 +1,46 @@
+"""python -m bench: measure, print the tables, write them into docs/benchmarks.md.
+
+Takes some 15 minutes with the defaults and wants a quiet machine: what else runs is measured too.
+Run alone: python -m bench --rows 100000 --months 0 --output bench.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import report, scenarios
+from bench.measure import StepFailed
+from costlake.periods import SystemClock
+from costlake.settings import PROJECT_ROOT
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure as asked; exit status 1 when a step fails, with its output."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rows", type=_numbers, default=(1_000_000, 5_000_000), help="sizes of one month, with commas between")
+    parser.add_argument("--months", type=int, default=36, help="months of the lake that gets a month again; 0 leaves it out")
+    parser.add_argument("--rows-a-month", type=int, default=50_000)
+    parser.add_argument("--date", help="YYYY-MM-DD to write beside the figures; default: today")
+    parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "docs" / "benchmarks.md")
+    given = parser.parse_args(arguments)
+    date = given.date or f"{SystemClock().now():%Y-%m-%d}"
+    try:
+        results = scenarios.measure_all(given.rows, given.months, given.rows_a_month, lambda text: print(f"• {text}", flush=True))
+    except StepFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    block = report.render(results, date)
+    print(f"\n{block}\n")
+    report.write(given.output, block)
+    return 0
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(",") if number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

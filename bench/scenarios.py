@@ -1,0 +1,89 @@
+"""What is measured: one month of many rows beside a bare copy, the smallest lake, and a redelivery into a lake of many months.
+
+Data flow: generated bills in a temporary folder → `bench.measure` → `Results`; the folder goes when the measurement ends.
+Run alone: it has no output of its own; `python -m bench` uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import measure
+from bench.measure import Cost, Measured
+
+Progress = Callable[[str], None]
+# So few rows that what is left is the start of Python, of dbt, and its checks.
+TINY = 1_000
+_LAST_MONTH = "2026-10"
+# A closed month in the middle of the year, as AWS restates one.
+_REDELIVERED = "2026-06"
+
+
+@dataclass(frozen=True)
+class OneMonth:
+    """A bill of one month, copied barely and taken through the vertical."""
+
+    copy: Cost
+    lake: Measured
+
+
+@dataclass(frozen=True)
+class ManyMonths:
+    """A lake of many months: its full build, then one month delivered again."""
+
+    months: int
+    full: Measured
+    again: Measured
+
+
+@dataclass
+class Results:
+    """Everything measured; `loads` is the machine's load of one minute before each part began."""
+
+    tiny: ManyMonths
+    sized: list[OneMonth] = field(default_factory=list)
+    many: ManyMonths | None = None
+    loads: dict[str, float] = field(default_factory=dict)
+
+
+def measure_all(sizes: Sequence[int], months: int, rows_a_month: int, progress: Progress = lambda _: None) -> Results:
+    """Measure everything; the sizes in the order given, 0 months leaves the redelivery out."""
+    loads = {"smallest lake": os.getloadavg()[0]}
+    progress(f"the smallest lake: {TINY:,} rows")
+    results = Results(_many_months(1, TINY, _LAST_MONTH), loads=loads)
+    for rows in sizes:
+        loads[f"{rows:,} rows"] = os.getloadavg()[0]
+        progress(f"one month of {rows:,} rows")
+        results.sized.append(_one_month(rows))
+    if months:
+        loads[f"{months} months"] = os.getloadavg()[0]
+        progress(f"{months} months of {rows_a_month:,} rows, then {_REDELIVERED if months > 4 else _LAST_MONTH} again")
+        results.many = _many_months(months, rows_a_month, _REDELIVERED if months > 4 else _LAST_MONTH)
+    return results
+
+
+def _one_month(rows: int) -> OneMonth:
+    with _folder() as folder:
+        measure.generate(folder, rows)
+        # The first copy only warms the page cache, from which the ingest reads as well.
+        measure.bare_copy(folder)
+        return OneMonth(measure.bare_copy(folder), measure.measure_lake(folder, rows))
+
+
+def _many_months(months: int, rows_a_month: int, redelivered: str) -> ManyMonths:
+    with _folder() as folder:
+        measure.generate(folder, rows_a_month, months=months, period=_LAST_MONTH)
+        full = measure.measure_lake(folder, months * rows_a_month)
+        measure.generate(folder, rows_a_month, period=redelivered, delivery=2)
+        return ManyMonths(months, full, measure.measure_lake(folder, rows_a_month))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="costlake-bench-") as folder:
+        yield Path(folder)

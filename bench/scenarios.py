@@ -51,20 +51,24 @@ class Results:
     loads: dict[str, float] = field(default_factory=dict)
 
 
-def measure_all(sizes: Sequence[int], months: int, rows_a_month: int, progress: Progress = lambda _: None) -> Results:
-    """Measure everything; the sizes in the order given, 0 months leaves the redelivery out."""
+def measure_all(sizes: Sequence[int], months: int, rows_a_month: int, progress: Progress = lambda _: None) -> Iterator[Results]:
+    """Measure everything, the sizes in the order given; 0 months leaves the redelivery out. Yields what there is after each part."""
+    progress("once unmeasured, so that Python's bytecode is there")
+    _many_months(1, TINY, _LAST_MONTH)
     loads = {"smallest lake": os.getloadavg()[0]}
     progress(f"the smallest lake: {TINY:,} rows")
-    results = Results(_many_months(1, TINY, _LAST_MONTH), loads=loads)
+    # Two months, so that the redelivery is a part of the lake as it is in a big one.
+    results = Results(_many_months(2, TINY // 2, _LAST_MONTH), loads=loads)
     for rows in sizes:
         loads[f"{rows:,} rows"] = os.getloadavg()[0]
         progress(f"one month of {rows:,} rows")
         results.sized.append(_one_month(rows))
+        yield results
     if months:
         loads[f"{months} months"] = os.getloadavg()[0]
         progress(f"{months} months of {rows_a_month:,} rows, then {_REDELIVERED if months > 4 else _LAST_MONTH} again")
         results.many = _many_months(months, rows_a_month, _REDELIVERED if months > 4 else _LAST_MONTH)
-    return results
+        yield results
 
 
 def _one_month(rows: int) -> OneMonth:

@@ -173,6 +173,8 @@ def _manifest(settings: Settings) -> Manifest:
     partial = kept.with_name(f".{kept.name}.{os.getpid()}")
     partial.write_bytes(outcome.result.to_msgpack())
     partial.replace(kept)
+    for old in set(kept.parent.glob("manifest-*.msgpack")) - {kept}:
+        old.unlink(missing_ok=True)
     return outcome.result
 
 

@@ -280,6 +280,20 @@ def open_duckdb(settings: Settings, database: str = ":memory:", *, read_only: bo
     return connection
 
 
+def write_parquet(connection: duckdb.DuckDBPyConnection, select: str, path: Path) -> int:
+    """Write a query's rows into a new Parquet file, in no particular order; returns their number.
+
+    A writing thread holds a row group of all columns in memory, two while it keeps the order of rows. In tables of 80 to
+    140 columns DuckDB's 122,880 rows a group cost over a GiB; a sixth of it is also faster, for it stays in the cache.
+    """
+    options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 20480"
+    connection.execute("SET preserve_insertion_order = false")
+    try:
+        return int(connection.execute(f"COPY ({select}) TO '{_quoted(str(path))}' ({options})").fetchall()[0][0])
+    finally:
+        connection.execute("RESET preserve_insertion_order")
+
+
 def sql_type(arrow_type: pa.DataType) -> str:
     """DuckDB's name of an Arrow type. Raises LakeError for a type that no table of ours has."""
     if pa.types.is_decimal(arrow_type):

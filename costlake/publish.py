@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costlake import slices
-from costlake.delta import Lake, NewFile, open_duckdb
+from costlake.delta import Lake, NewFile, open_duckdb, write_parquet
 from costlake.errors import LakeError, ReconciliationError
 from costlake.periods import Clock
 from costlake.settings import Settings
@@ -148,11 +148,8 @@ def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, pa
     path = folder / f"{uuid.uuid4().hex}.parquet"
     where = " AND ".join(f'"{column}" = {_text(value)}' for column, value in partition.items())
     hidden = ", ".join(f'"{column}"' for column in partition)
-    copied = connection.execute(
-        f"COPY (SELECT * EXCLUDE ({hidden}) FROM {spec.layer}.{spec.name} WHERE {where}) "
-        f"TO {_text(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-    ).fetchall()
-    return NewFile(path, int(copied[0][0]), partition)
+    rows = write_parquet(connection, f"SELECT * EXCLUDE ({hidden}) FROM {spec.layer}.{spec.name} WHERE {where}", path)
+    return NewFile(path, rows, partition)
 
 
 def _partition_values(spec: TableSpec, touched: tuple[Slice, ...]) -> list[tuple[str, ...]]:

@@ -23,7 +23,8 @@ from costlake.delta import Lake
 if TYPE_CHECKING:
     import duckdb
 
-_PROJECT_PARTS = ("models", "macros", "seeds", "dbt_project.yml")
+_BUILD_PARTS = ("models", "macros", "seeds", "dbt_project.yml")
+_ALL_PARTS = (*_BUILD_PARTS, "tests", "profiles.yml")
 _PROJECT_SUFFIXES = {".sql", ".yml", ".csv"}
 
 
@@ -54,10 +55,10 @@ class Work:
         return bool(self.changed or self.dead or self.periods)
 
 
-def project_hash(dbt_dir: Path) -> str:
-    """Hash of everything in the dbt project that decides what a row becomes."""
+def project_hash(dbt_dir: Path, *, with_tests: bool = False) -> str:
+    """Hash of everything in the dbt project that decides what a row becomes; with its tests and profile, of the whole project."""
     digest = hashlib.sha256()
-    for part in _PROJECT_PARTS:
+    for part in _ALL_PARTS if with_tests else _BUILD_PARTS:
         path = dbt_dir / part
         files = [path] if path.is_file() else sorted(path.rglob("*"))
         for file in files:

@@ -159,7 +159,7 @@ def _manifest(settings: Settings) -> Manifest:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.version import __version__ as dbt_version
 
-    kept = settings.lake / ".dbt" / f"manifest-{dbt_version}-{slices.project_hash(settings.dbt_dir)}.msgpack"
+    kept = settings.lake / ".dbt" / f"manifest-{dbt_version}-{slices.project_hash(settings.dbt_dir, with_tests=True)}.msgpack"
     if kept.exists():
         return Manifest.from_msgpack(kept.read_bytes())
     outcome = dbtRunner().invoke(["--quiet", "--no-version-check", "parse", "--no-partial-parse", *_dbt_paths(settings)])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from costlake.delta import Lake, NewFile, empty_select
+from costlake.delta import Lake, NewFile, empty_select, write_parquet
 from costlake.errors import CostlakeError, LakeError
 from costlake.periods import Clock
 from costlake.runs import ControlTotal
@@ -196,7 +196,7 @@ def _copy(
             f" UNION ALL BY NAME SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = false) "
             f"WHERE _slice NOT IN ({gone})"
         )
-    connection.execute(f"COPY ({rows}) TO {_text(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
+    write_parquet(connection, rows, path)
 
 
 def _verify(connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, period: str, path: Path) -> int:

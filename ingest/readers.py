@@ -108,7 +108,8 @@ def _scan_csv(path: Path, key: str) -> Scan:
     source = (
         f"read_csv({_literal(str(path))}, auto_detect = false, header = false, skip = 1, columns = {{{columns}}}, "
         f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, nullstr = [{nulls}], "
-        f"max_line_size = {_MAX_LINE_BYTES}, compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
+        # One thread reads, so that the row number is the line's: bronze is written without keeping the order of rows.
+        f"parallel = false, max_line_size = {_MAX_LINE_BYTES}, compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
     )
     return Scan(source, dict.fromkeys(names, "VARCHAR"), "row_number() OVER ()")
 

@@ -235,3 +235,16 @@ def test_two_organisations_bills_by_hand_do_not_replace_each_other(settings: Set
     again.write_bytes(cur.csv_bytes(cur.rows(11, **{"bill/PayerAccountId": "999999999999"})))
     load.ingest_file(settings, again, clock)
     assert months(settings)["2026-10"] == (21, Decimal("31.5"))
+
+
+def test_row_numbers_are_the_lines_of_the_file(settings: Settings, tmp_path: Path, clock: FixedClock) -> None:
+    """Bronze files are written in any order; the lineage must still point to the right line."""
+    path = tmp_path / "many.csv"
+    path.write_bytes(cur.csv_bytes(cur.rows(150_000)))
+    load.ingest_file(settings, path, clock)
+    wrong = (
+        Lake(settings)
+        .connect()
+        .execute("SELECT count(*) FROM bronze.aws_cur WHERE identity_line_item_id <> 'line-' || CAST(_row_number AS VARCHAR)")
+    )
+    assert wrong.fetchall() == [(0,)]

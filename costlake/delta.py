@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
+from costlake.sql import literal
 from costlake.tables import LAYERS, TableSpec
 
 # Reader features under which the listed files alone do not tell the table's rows.
@@ -119,7 +120,7 @@ class Lake:
 
     def replace(self, spec: TableSpec, rows: pa.Table, where: Mapping[str, str]) -> None:
         """Replace the rows whose columns equal `where` in one commit; other rows stay untouched."""
-        predicate = " AND ".join(f"{column} = '{_quoted(value)}'" for column, value in where.items())
+        predicate = " AND ".join(f"{column} = {literal(value)}" for column, value in where.items())
         self._write(spec, rows, mode="overwrite" if self.exists(spec.layer, spec.name) else "append", predicate=predicate)
 
     def commit_files(
@@ -224,7 +225,7 @@ class Lake:
         files = self.files(layer, name)
         if not files:
             return empty_select(schema)
-        listing = ", ".join(f"'{_quoted(file)}'" for file in files)
+        listing = ", ".join(literal(file) for file in files)
         columns = ", ".join(f'"{column}"' for column in schema.names)
         scan = f"SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
         # The empty typed half gives the columns that no active file has any more.
@@ -276,7 +277,7 @@ def open_duckdb(settings: Settings, database: str = ":memory:", *, read_only: bo
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET threads = {settings.threads}")
     connection.execute(f"SET memory_limit = '{settings.memory_limit}'")
-    connection.execute(f"SET temp_directory = '{_quoted(str(spill))}'")
+    connection.execute(f"SET temp_directory = {literal(str(spill))}")
     return connection
 
 
@@ -289,7 +290,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, select: str, path: Path
     options = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 20480"
     connection.execute("SET preserve_insertion_order = false")
     try:
-        return int(connection.execute(f"COPY ({select}) TO '{_quoted(str(path))}' ({options})").fetchall()[0][0])
+        return int(connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})").fetchall()[0][0])
     finally:
         connection.execute("RESET preserve_insertion_order")
 
@@ -332,7 +333,3 @@ def empty_select(schema: pa.Schema) -> str:
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
     """Without the view types that newer Arrow readers report."""
     return pa.schema([pa.field(f.name, pa.string() if f.type == pa.string_view() else f.type) for f in schema])
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

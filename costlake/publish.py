@@ -21,6 +21,7 @@ from costlake.errors import LakeError, ReconciliationError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from costlake.slices import Slice, Work
+from costlake.sql import literal
 from costlake.tables import TableSpec
 from costlake.transform import warehouse_lock
 
@@ -146,7 +147,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, pa
     folder = lake.path(spec.layer, spec.name).joinpath(*(f"{column}={value}" for column, value in partition.items()))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.parquet"
-    where = " AND ".join(f'"{column}" = {_text(value)}' for column, value in partition.items())
+    where = " AND ".join(f'"{column}" = {literal(value)}' for column, value in partition.items())
     hidden = ", ".join(f'"{column}"' for column in partition)
     rows = write_parquet(connection, f"SELECT * EXCLUDE ({hidden}) FROM {spec.layer}.{spec.name} WHERE {where}", path)
     return NewFile(path, rows, partition)
@@ -213,7 +214,3 @@ def _rewrite_serving(settings: Settings, lake: Lake, origin: Path, drop: tuple[s
         partial.replace(settings.serving)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -22,6 +22,7 @@ from costlake.delta import Lake, NewFile, empty_select, write_parquet
 from costlake.errors import CostlakeError, LakeError
 from costlake.periods import Clock
 from costlake.runs import ControlTotal
+from costlake.sql import literal
 from costlake.tables import SLICE_PARTITION
 from ingest import guards
 from ingest.readers import unreadable
@@ -184,14 +185,14 @@ def _copy(
         "_account_id": judged.account_id,
         "_account_name": judged.account_name,
     }
-    lineage = ", ".join(f"{_text(value)} AS {name}" for name, value in constants.items())
+    lineage = ", ".join(f"{literal(value)} AS {name}" for name, value in constants.items())
     moment = f"TIMESTAMPTZ '{clock.now().isoformat()}' AS _ingested_at"
     several = len({total.billing_period for total in judged.totals}) > 1
-    where = f"WHERE _billing_period = {_text(period)}" if several else ""
+    where = f"WHERE _billing_period = {literal(period)}" if several else ""
     rows = f"SELECT * EXCLUDE (_billing_period), {lineage}, {moment} FROM delivery {where}"
     if old_files:
-        listing = ", ".join(_text(file) for file in old_files)
-        gone = ", ".join(_text(slice_) for slice_ in slices)
+        listing = ", ".join(literal(file) for file in old_files)
+        gone = ", ".join(literal(slice_) for slice_ in slices)
         rows += (
             f" UNION ALL BY NAME SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = false) "
             f"WHERE _slice NOT IN ({gone})"
@@ -201,10 +202,10 @@ def _copy(
 
 def _verify(connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, period: str, path: Path) -> int:
     """Read back what was written; rows and billed total of the delivery must be the judged ones. Returns all rows."""
-    mine = f"FILTER (WHERE _delivery_id = {_text(judged.delivery_id)})"
+    mine = f"FILTER (WHERE _delivery_id = {literal(judged.delivery_id)})"
     billed = f"sum({source.measures['billed']}) {mine}" if "billed" in source.measures else "NULL"
     totals = connection.execute(
-        f"SELECT count(*), count(*) {mine}, {billed} FROM ({_complete(source, f'SELECT * FROM read_parquet({_text(str(path))})')})"
+        f"SELECT count(*), count(*) {mine}, {billed} FROM ({_complete(source, f'SELECT * FROM read_parquet({literal(str(path))})')})"
     ).fetchall()[0]
     expected = [total for total in judged.totals if total.billing_period == period]
     rows = sum(total.row_count for total in expected)
@@ -217,7 +218,3 @@ def _verify(connection: duckdb.DuckDBPyConnection, source: Source, judged: Judge
             next_step="run the ingest again; if it repeats, report it with the delivery's key",
         )
     return int(totals[0])
-
-
-def _text(value: str | None) -> str:
-    return "CAST(NULL AS VARCHAR)" if value is None else "'" + value.replace("'", "''") + "'"

@@ -22,6 +22,7 @@ import pyarrow as pa
 from costlake.delta import sql_type
 from costlake.errors import UnreadableFile
 from costlake.money import BRONZE_SQL_TYPE, double_to_decimal_sql, text_to_decimal_sql
+from costlake.sql import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,7 +79,7 @@ def csv_header(path: Path) -> tuple[list[str], int]:
 
 
 def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
-    source = f"read_parquet({_literal(str(path))}, file_row_number = true)"
+    source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     columns = {name: kind for name, kind, *_ in described if name != "file_row_number"}
     return Scan(source, columns, "file_row_number + 1")
@@ -103,10 +104,10 @@ def _scan_csv(path: Path, key: str) -> Scan:
         )
     # Rows that are all shorter by the same trailing columns are legal (seen in koku's CUR fixtures): those are absent.
     names = header[:width] if width else header
-    columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in names)
-    nulls = ", ".join(_literal(text) for text in _NULL_TEXTS)
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
+    nulls = ", ".join(literal(text) for text in _NULL_TEXTS)
     source = (
-        f"read_csv({_literal(str(path))}, auto_detect = false, header = false, skip = 1, columns = {{{columns}}}, "
+        f"read_csv({literal(str(path))}, auto_detect = false, header = false, skip = 1, columns = {{{columns}}}, "
         f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, nullstr = [{nulls}], "
         # One thread reads, so that the row number is the line's: bronze is written without keeping the order of rows.
         f"parallel = false, max_line_size = {_MAX_LINE_BYTES}, compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
@@ -120,7 +121,7 @@ def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:
     Text loses surrounding blanks only where it becomes a number or a time. Timestamps without zone are UTC, which is
     what AWS writes into Parquet (TIMESTAMP_MILLIS without the UTC flag).
     """
-    column = _identifier(raw)
+    column = identifier(raw)
     if pa.types.is_decimal(target):
         return _money(column, raw_type)
     if pa.types.is_timestamp(target):
@@ -133,7 +134,7 @@ def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:
 
 def bad_cells(raw: str, raw_type: str, target: pa.DataType, *, required: bool) -> str | None:
     """SQL condition for a cell that is filled but not of its type (or empty though required); None where none can be."""
-    column = _identifier(raw)
+    column = identifier(raw)
     if pa.types.is_string(target):
         return f"nullif({column}, '') IS NULL" if required else None
     if raw_type in ("DOUBLE", "FLOAT"):
@@ -165,11 +166,3 @@ def _open_text(path: Path) -> io.TextIOBase:
 def _line_of(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if "Line:" in line]
     return lines[0].strip() if lines else "whole file"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -19,10 +19,11 @@ from costlake.errors import LakeError, QualityError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from costlake.slices import Slice
+from costlake.sql import literal
 from ingest.source import all_sources
 from quality.ledger import CheckResult, Layer, Severity, write_checks
 from quality.rules import Suite
-from quality.slices import slice_filter, sql_text
+from quality.slices import slice_filter
 from quality.suites import bronze_suite, marts_suites
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _check_exports(
 ) -> Iterator[CheckResult]:
     for number, export in enumerate(exports):
         view = f"{suite.name}_{number}"
-        condition = f"_source_id = {sql_text(export)} AND {slice_filter(slices, '_source_id', '_billing_period')}"
+        condition = f"_source_id = {literal(export)} AND {slice_filter(slices, '_source_id', '_billing_period')}"
         try:
             engine.connection.execute(f"CREATE VIEW {view} AS SELECT * FROM ({scan}) WHERE {condition}")
         except duckdb.Error as error:

@@ -9,11 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from costlake.slices import Slice
-
-
-def sql_text(value: str) -> str:
-    """An SQL literal of a text."""
-    return "'" + value.replace("'", "''") + "'"
+from costlake.sql import literal
 
 
 def slice_filter(slices: Collection[Slice] | None, source_column: str, period_column: str) -> str:
@@ -22,5 +18,5 @@ def slice_filter(slices: Collection[Slice] | None, source_column: str, period_co
         return "true"
     if not slices:
         return "false"
-    pairs = ", ".join(f"({sql_text(each.source_id)}, {sql_text(each.billing_period)})" for each in sorted(set(slices)))
+    pairs = ", ".join(f"({literal(each.source_id)}, {literal(each.billing_period)})" for each in sorted(set(slices)))
     return f"({source_column}, {period_column}) IN ({pairs})"

@@ -14,10 +14,10 @@ import datetime as dt
 import pyarrow as pa
 
 from costlake.delta import sql_type
+from costlake.sql import literal
 from costlake.tables import LINEAGE, TableSpec
 from ingest.source import Source
 from quality.rules import Rule, Suite, between, no_rows, not_null
-from quality.slices import sql_text
 from quality.source_rules import rules_of
 
 # ISO 4217, the alphabetic codes of national currencies in use (FOCUS 1.4 demands them of BillingCurrency).
@@ -76,7 +76,7 @@ def bronze_suite(source: Source, checked_at: dt.datetime | None = None) -> Suite
 
 
 def _columns_sql(table: TableSpec) -> str:
-    wanted = ", ".join(f"({sql_text(field.name)}, {sql_text(sql_type(field.type))})" for field in table.schema)
+    wanted = ", ".join(f"({literal(field.name)}, {literal(sql_type(field.type))})" for field in table.schema)
     return (
         f"SELECT wanted.name AS column_name, wanted.type AS wanted, found.column_type AS found FROM (VALUES {wanted}) wanted(name, type)"
         " LEFT JOIN (DESCRIBE SELECT * FROM {batch}) found ON found.column_name = wanted.name"
@@ -211,7 +211,7 @@ def _iso_rule(column: str, place: str, *, known_only: bool = False) -> Rule:
 
 
 def _codes() -> str:
-    return ", ".join(sql_text(code) for code in ISO_4217.split())
+    return ", ".join(literal(code) for code in ISO_4217.split())
 
 
 def _braced(sql: str) -> str:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from costlake.config import Export
 from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
+from costlake.sql import identifier, literal
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, bronze_table
 from ingest.guards import check_no_unlisted
 from ingest.readers import Scan, bad_cells, csv_header, scan_file, typed_column, unreadable
@@ -210,7 +211,7 @@ class _Part:
         columns = [f'{self._typed(name)} AS "{name}"' for name in self._raw]
         period = "strftime(" + self._typed("bill_billing_period_start_date") + ", '%Y-%m')"
         lineage = (
-            f"{period} AS _billing_period, {period} AS _slice, '{_quoted(self._landed.key)}' AS _object_key, "
+            f"{period} AS _billing_period, {period} AS _slice, {literal(self._landed.key)} AS _object_key, "
             f"'{self._landed.etag}' AS _object_etag, {self._scan.row_number_sql} AS _row_number, '{basis}' AS _cost_basis"
         )
         return f"SELECT {', '.join(columns)}, {lineage} FROM {self._scan.from_sql}"
@@ -225,10 +226,10 @@ class _Part:
         bad = self._bad(column) if column in self._raw else None
         if bad is None:
             return None
-        raw = '"' + self._raw[column].replace('"', '""') + '"'
+        raw = identifier(self._raw[column])
         numbered = f"SELECT *, {self._scan.row_number_sql} AS _n FROM {self._scan.from_sql}"
         return (
-            f"SELECT '{_quoted(self._landed.key)}', _n, CAST({raw} AS VARCHAR) FROM "
+            f"SELECT {literal(self._landed.key)}, _n, CAST({raw} AS VARCHAR) FROM "
             f"(SELECT * FROM ({numbered}) WHERE {bad} ORDER BY _n LIMIT 1)"
         )
 
@@ -309,10 +310,6 @@ def _payer_of(path: Path) -> str | None:
             next_step="name the export yourself: costlake ingest FILE --as ID",
         )
     return str(found[0][0]) if found else None
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
 
 
 SOURCES = (

@@ -29,11 +29,6 @@ class BillingPeriod:
             raise ValueError(f"{label!r} is not a billing period; expected YYYY-MM")
         return cls(int(match[1]), int(match[2]))
 
-    @classmethod
-    def containing(cls, moment: dt.date) -> BillingPeriod:
-        """The period in which a date (or a UTC datetime) lies."""
-        return cls(moment.year, moment.month)
-
     @property
     def label(self) -> str:
         """`YYYY-MM`, the text used as partition value."""

@@ -172,7 +172,7 @@ def _spec(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> Tabl
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     rows = connection.execute(
-        "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name IN ('focus', 'marts') ORDER BY ALL"
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE list_contains(?, schema_name) ORDER BY ALL", [list(PUBLISHED_SCHEMAS)]
     ).fetchall()
     return [(str(schema), str(name)) for schema, name in rows]
 

@@ -68,7 +68,8 @@ def project_hash(dbt_dir: Path, *, with_tests: bool = False) -> str:
 
 
 def bronze_fingerprints(lake: Lake, dbt_dir: Path) -> dict[Slice, str]:
-    """Today's fingerprint of every slice in bronze."""
+    """Today's fingerprint of every slice in bronze: what it is made of and what makes it."""
+    project = project_hash(dbt_dir)
     variables = yaml.safe_load((dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     focus_tables, token_tables = variables["focus_sources"], variables["token_sources"]
     own = {table: _files_by_slice(lake, table) for table in [*focus_tables, *token_tables]}
@@ -78,7 +79,7 @@ def bronze_fingerprints(lake: Lake, dbt_dir: Path) -> dict[Slice, str]:
         for slice_, names in slices.items():
             joined = [n for tables in usage for s, ns in tables.items() if s.billing_period == slice_.billing_period for n in ns]
             prints.setdefault(slice_, []).extend([*names, *(joined if table in focus_tables else [])])
-    return {slice_: hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:20] for slice_, names in prints.items()}
+    return {slice_: hashlib.sha256("\n".join([project, *sorted(names)]).encode()).hexdigest()[:20] for slice_, names in prints.items()}
 
 
 def built(connection: duckdb.DuckDBPyConnection, layer: str) -> dict[Slice, str]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from costlake.slices import Slice, compare, project_hash
+from costlake.delta import Lake
+from costlake.settings import Settings
+from costlake.slices import Slice, bronze_fingerprints, compare, project_hash
+from costlake.tables import TableSpec
 
 
 @pytest.fixture
@@ -39,3 +43,17 @@ def test_only_what_differs_is_work() -> None:
     assert (work.changed, work.dead) == ((changed, new), (gone,))
     assert work.periods == ("2026-08", "2026-09", "2026-10")
     assert not compare({kept: "a"}, {kept: "a"})
+
+
+def test_a_changed_mapping_reaches_the_published_tables_too(project: Path, settings: Settings) -> None:
+    """Publish follows the slices' fingerprints: were they of bronze alone, corrected totals would stay unpublished for ever."""
+    (project / "dbt_project.yml").write_text("vars: {focus_sources: [bill], token_sources: []}", encoding="utf-8")
+    columns = pa.schema([(name, pa.string()) for name in ("_source_id", "_billing_period", "cost")])
+    spec = TableSpec("bronze", "bill", columns, ("_source_id", "_billing_period"))
+    lake = Lake(settings)
+    lake.append(spec, pa.table({"_source_id": ["aws"], "_billing_period": ["2026-10"], "cost": ["1"]}, schema=columns))
+    before = bronze_fingerprints(lake, project)
+    assert bronze_fingerprints(lake, project) == before
+    (project / "models" / "a.sql").write_text("two", encoding="utf-8")
+    after = bronze_fingerprints(lake, project)
+    assert compare(after, before).changed == (Slice("aws", "2026-10"),)

@@ -29,6 +29,8 @@ class Export(BaseModel):
         owner: who answers for it.
         billing_account_id: billing account, for providers whose files do not name it (LLM APIs).
         billing_account_name: its display name.
+        credential: reference to what opens the store, never the secret itself; None takes the store's own default chain.
+        amortized_by: for an export of actual cost, the id of the export that holds the amortized cost of the same account.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +41,8 @@ class Export(BaseModel):
     owner: str | None = None
     billing_account_id: str | None = None
     billing_account_name: str | None = None
+    credential: str | None = None
+    amortized_by: str | None = None
 
     @field_validator("id")
     @classmethod

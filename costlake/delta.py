@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from costlake.settings import Settings
 from costlake.sql import literal
 from costlake.tables import LAYERS, TableSpec
 
+# Each attempt starts from what the other writer left, so that a handful is plenty for the few jobs that meet.
+_COMMIT_ATTEMPTS = 5
 # Reader features under which the listed files alone do not tell the table's rows.
 _UNREADABLE_FEATURES = frozenset({"deletionVectors", "columnMapping"})
 
@@ -87,12 +89,16 @@ class Lake:
 
     def ensure(self, spec: TableSpec, columns: Iterable[pa.Field] = ()) -> None:
         """Create the table if it is missing and add `columns` that it lacks (existing rows read NULL there)."""
+        extra = [field for field in columns if field.name not in spec.schema.names]
+        # Two writers may find the table or a column missing at once; the one that comes second looks again.
+        self._committed(spec, lambda: self._ensure_once(spec, extra))
+
+    def _ensure_once(self, spec: TableSpec, extra: list[pa.Field]) -> None:
         from deltalake import DeltaTable, Field
         from deltalake.schema import Schema
 
-        path = self.path(spec.layer, spec.name)
-        extra = [field for field in columns if field.name not in spec.schema.names]
         if not self.exists(spec.layer, spec.name):
+            path = self.path(spec.layer, spec.name)
             path.mkdir(parents=True, exist_ok=True)
             full = pa.schema([*spec.schema, *extra])
             DeltaTable.create(
@@ -109,6 +115,23 @@ class Lake:
         if wanted:
             added = Schema.from_arrow(pa.schema(wanted)).fields
             table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in added])
+
+    def _committed(self, spec: TableSpec, commit: Callable[[], None]) -> None:
+        """Run a commit that may safely be tried anew after another writer came first; ConcurrentWrite when it never gets through."""
+        from deltalake.exceptions import CommitFailedError
+
+        for attempt in range(_COMMIT_ATTEMPTS):
+            try:
+                commit()
+                return
+            except CommitFailedError as error:
+                if attempt + 1 == _COMMIT_ATTEMPTS:
+                    raise ConcurrentWrite(
+                        f"other writers came first {_COMMIT_ATTEMPTS} times ({error})",
+                        where=f"{spec.layer}.{spec.name}",
+                        expected="a commit after at most a few conflicts",
+                        next_step="run the command again when fewer jobs write to this table",
+                    ) from error
 
     def append(self, spec: TableSpec, rows: pa.Table) -> None:
         """Add rows to a table, creating it when needed."""
@@ -250,12 +273,16 @@ class Lake:
         # delta-rs casts silently (float 2.5 becomes int 2); Arrow's checked cast refuses instead.
         checked = rows.select(spec.schema.names).cast(spec.schema)
         path = str(self.path(spec.layer, spec.name))
-        if predicate is not None and mode == "overwrite":
-            write_deltalake(path, checked, mode="overwrite", predicate=predicate)
-        elif mode == "overwrite":
-            write_deltalake(path, checked, mode="overwrite")
-        else:
-            write_deltalake(path, checked, mode="append")
+
+        def commit() -> None:
+            if predicate is not None and mode == "overwrite":
+                write_deltalake(path, checked, mode="overwrite", predicate=predicate)
+            elif mode == "overwrite":
+                write_deltalake(path, checked, mode="overwrite")
+            else:
+                write_deltalake(path, checked, mode="append")
+
+        self._committed(spec, commit)
 
     def _refuse_unreadable(self, table, layer: str, name: str) -> None:  # type: ignore[no-untyped-def]
         features = set(table.protocol().reader_features or ())

@@ -47,6 +47,23 @@ class Outcome:
     observed: str
 
 
+class AutocommitConnection(ConnectionWrapper):  # type: ignore[misc]  # as below
+    """The shared connection as SQLAlchemy sees it: never in a transaction.
+
+    SQLAlchemy opens one with its first query and rolls it back when any of its handles on the connection is given back, be it by the
+    garbage collector; a view created meanwhile vanished with it, now and then.
+    """
+
+    def begin(self) -> None:
+        """Nothing: every statement stands for itself."""
+
+    def commit(self) -> None:
+        """Nothing: every statement is committed."""
+
+    def rollback(self) -> None:
+        """Nothing: there is no transaction to undo."""
+
+
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]  # mypy does not follow Great Expectations
     """The SQL engine with one connection that stays open."""
 
@@ -83,7 +100,7 @@ class Engine:
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         self._sqlalchemy = sa.create_engine(
-            "duckdb:///:memory:", creator=lambda: ConnectionWrapper(connection), poolclass=sa.pool.StaticPool
+            "duckdb:///:memory:", creator=lambda: AutocommitConnection(connection), poolclass=sa.pool.StaticPool
         )
         self._execution = DuckDBExecutionEngine(engine=self._sqlalchemy, create_temp_table=False)
         add = context.data_sources.add_duckdb

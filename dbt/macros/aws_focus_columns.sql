@@ -123,6 +123,10 @@
             tags_json as Tags,
             _billing_period as x_BillingPeriod,
             _delivery_id as x_DeliveryId,
+            coalesce(
+                product_instance_type,
+                nullif(regexp_extract(line_item_usage_type, ':((?:ml\.|db\.|cache\.)?[a-z][a-z0-9-]*\.[a-z0-9-]+)$', 1), '')
+            ) as x_InstanceType,
             coalesce(bill_invoicing_entity, line_item_legal_entity) as x_InvoicingEntity,
             line_item_line_item_type || charge_part as x_LineItemType,
             model_id as x_ModelId,
@@ -131,6 +135,8 @@
                 when is_bedrock then 'bedrock_meter_names_no_model'
                 when category = 'AI and Machine Learning' then 'service_bills_no_model'
             end as x_ModelReason,
+            -- what Kubernetes calls the node: aws:///<zone>/<instance id>
+            nullif(regexp_extract(line_item_resource_id, '(?:^|instance/)(i-[0-9a-f]{8,})$', 1), '') as x_NodeId,
             _object_key as x_ObjectKey,
             line_item_operation as x_Operation,
             owner_tag as x_Owner,

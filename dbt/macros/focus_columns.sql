@@ -20,8 +20,8 @@
     ] -%}
     {%- set instants = ['BillingPeriodEnd', 'BillingPeriodStart', 'ChargePeriodEnd', 'ChargePeriodStart'] -%}
     {%- set custom = [
-        'x_BillingPeriod', 'x_DeliveryId', 'x_InvoicingEntity', 'x_LineItemType', 'x_ModelId', 'x_ModelReason',
-        'x_ObjectKey', 'x_Operation', 'x_Owner', 'x_OwnerReason', 'x_ProjectId', 'x_QuantitySource', 'x_RowNumber',
+        'x_BillingPeriod', 'x_DeliveryId', 'x_InstanceType', 'x_InvoicingEntity', 'x_LineItemType', 'x_ModelId',
+        'x_ModelReason', 'x_NodeId', 'x_ObjectKey', 'x_Operation', 'x_Owner', 'x_OwnerReason', 'x_ProjectId', 'x_QuantitySource', 'x_RowNumber',
         'x_ServiceTier', 'x_SourceId', 'x_TokenClass', 'x_UsageType'
     ] -%}
     {%- for name in (text + money + instants) | sort -%}

@@ -116,7 +116,8 @@
         'CommitmentDiscountCategory', 'CommitmentDiscountId', 'CommitmentDiscountName', 'CommitmentDiscountQuantity',
         'CommitmentDiscountStatus', 'CommitmentDiscountType', 'CommitmentDiscountUnit',
         'CommitmentProgramEligibilityDetails', 'ContractApplied', 'InvoiceDetailId', 'InvoiceId', 'RegionId',
-        'RegionName', 'ResourceId', 'ResourceName', 'ResourceType', 'Tags', 'x_InvoicingEntity'
+        'RegionName', 'ResourceId', 'ResourceName', 'ResourceType', 'Tags', 'x_InstanceType', 'x_InvoicingEntity',
+        'x_NodeId'
     ]) }}
 {%- endmacro %}
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from costlake.config import Export
 from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
-from costlake.sql import identifier, literal
-from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, bronze_table
+from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, TableSpec, bronze_table
 from ingest.guards import check_no_unlisted
-from ingest.readers import Scan, bad_cells, csv_header, scan_file, typed_column, unreadable
+from ingest.parts import Layout, Part, opened
+from ingest.readers import csv_header, scan_file, unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEXTS, TIMES
 from ingest.stores import Store, StoredObject
@@ -152,23 +152,25 @@ def _locate(store: Store, uri: str, manifest_key: str) -> StoredObject:
     )
 
 
-def open_delivery(table: pa.Schema, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
+def open_delivery(layout: Layout, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
     """The delivery's rows with bronze's columns and types, part after part."""
-    parts = [_Part(scan_file(context.connection, landed.path, landed.key), landed, table) for landed in objects]
+    parts = [Part(scan_file(context.connection, landed.path, landed.key), landed, layout) for landed in objects]
     basis = _cost_basis(context, parts)
-    extra = sorted({name for part in parts for name in part.extra_names()})
-    checks = [sql for part in parts for sql in part.check_sql()]
-    return Opened(
-        select_sql=" UNION ALL BY NAME ".join(part.select_sql(basis) for part in parts),
-        extra_columns=tuple(pa.field(name, TEXT) for name in extra),
-        bad_values_sql=f"SELECT column_name, sum(bad_count)::BIGINT FROM ({' UNION ALL '.join(checks)}) GROUP BY 1",
-        locate_bad_sql=lambda column: " UNION ALL ".join(sql for part in parts if (sql := part.locate_sql(column)) is not None),
-    )
+    selects = []
+    for part in parts:
+        period = f"strftime({part.typed('bill_billing_period_start_date')}, '%Y-%m')"
+        selects.append(part.select_sql(period, constants={"_cost_basis": basis}))
+    return opened(parts, selects)
 
 
-def _cost_basis(context: LoadContext, parts: list[_Part]) -> str:
+def _cost_basis(context: LoadContext, parts: list[Part]) -> str:
     """`net` where net costs are given and discounts are not lines of their own, else `unblended`."""
-    queries = [sql for part in parts if (sql := part.basis_sql()) is not None]
+    queries = [
+        f"SELECT bool_or({part.typed('line_item_net_unblended_cost')} <> 0) AS has_net, "
+        f"bool_or({part.typed('line_item_line_item_type')} LIKE '%Discount') AS has_lines FROM {part.from_sql}"
+        for part in parts
+        if part.has("line_item_net_unblended_cost")
+    ]
     if not queries:
         return "unblended"
     has_net, has_lines = context.connection.execute(
@@ -177,78 +179,13 @@ def _cost_basis(context: LoadContext, parts: list[_Part]) -> str:
     return "net" if has_net and not has_lines else "unblended"
 
 
-class _Part:
-    """One file of a delivery: its columns matched with bronze's."""
-
-    def __init__(self, scan: Scan, landed: LandedObject, schema: pa.Schema) -> None:
-        self._scan = scan
-        self._landed = landed
-        self._types = {field.name: field.type for field in schema}
-        self._raw = _normalised(scan.columns, landed.key)
-        missing = sorted(_REQUIRED - set(self._raw))
-        if missing:
-            raise UnreadableFile(
-                f"the file has no column {', '.join(missing)}",
-                where=landed.key,
-                expected="the columns of a Cost and Usage Report",
-                next_step="check that the export is a CUR with its standard columns selected",
-            )
-
-    def extra_names(self) -> list[str]:
-        return [name for name in self._raw if name not in self._types]
-
-    def basis_sql(self) -> str | None:
-        """Whether the file has net costs, and whether it has discount lines; None where it has no net column."""
-        if "line_item_net_unblended_cost" not in self._raw:
-            return None
-        kind = self._typed("line_item_line_item_type")
-        return (
-            f"SELECT bool_or({self._typed('line_item_net_unblended_cost')} <> 0) AS has_net, "
-            f"bool_or({kind} LIKE '%Discount') AS has_lines FROM {self._scan.from_sql}"
-        )
-
-    def select_sql(self, basis: str) -> str:
-        columns = [f'{self._typed(name)} AS "{name}"' for name in self._raw]
-        period = "strftime(" + self._typed("bill_billing_period_start_date") + ", '%Y-%m')"
-        lineage = (
-            f"{period} AS _billing_period, {period} AS _slice, {literal(self._landed.key)} AS _object_key, "
-            f"'{self._landed.etag}' AS _object_etag, {self._scan.row_number_sql} AS _row_number, '{basis}' AS _cost_basis"
-        )
-        return f"SELECT {', '.join(columns)}, {lineage} FROM {self._scan.from_sql}"
-
-    def check_sql(self) -> list[str]:
-        counts = {name: bad for name in self._raw if (bad := self._bad(name)) is not None}
-        sums = ", ".join(f"count(*) FILTER (WHERE {bad})" for bad in counts.values())
-        names = ", ".join(f"'{name}'" for name in counts)
-        return [f"SELECT unnest([{names}]) AS column_name, unnest([{sums}]) AS bad_count FROM {self._scan.from_sql}"]
-
-    def locate_sql(self, column: str) -> str | None:
-        bad = self._bad(column) if column in self._raw else None
-        if bad is None:
-            return None
-        raw = identifier(self._raw[column])
-        numbered = f"SELECT *, {self._scan.row_number_sql} AS _n FROM {self._scan.from_sql}"
-        return (
-            f"SELECT {literal(self._landed.key)}, _n, CAST({raw} AS VARCHAR) FROM "
-            f"(SELECT * FROM ({numbered}) WHERE {bad} ORDER BY _n LIMIT 1)"
-        )
-
-    def _bad(self, name: str) -> str | None:
-        raw = self._raw[name]
-        return bad_cells(raw, self._scan.columns[raw], self._types.get(name, TEXT), required=name in _REQUIRED)
-
-    def _typed(self, name: str) -> str:
-        raw = self._raw[name]
-        return typed_column(raw, self._scan.columns[raw], self._types.get(name, TEXT))
-
-
 def snake_name(column: str) -> str:
     """Athena's name of a CUR column: lineItem/UnblendedCost → line_item_unblended_cost (AWS CUR guide, "Column names")."""
     spaced = re.sub(r"(?<!^)(?=[A-Z])", "_", column.replace("/", "_"))
     return re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", spaced.lower())).strip("_")
 
 
-def _normalised(columns: dict[str, str], key: str) -> dict[str, str]:
+def _normalised(columns: Mapping[str, str], key: str) -> dict[str, str]:
     """Bronze name → name in the file. Two tags that fall together get a number; other columns must not."""
     names: dict[str, str] = {}
     for raw in columns:
@@ -265,6 +202,10 @@ def _normalised(columns: dict[str, str], key: str) -> dict[str, str]:
             name, number = f"{name.rstrip('0123456789_')}__{number}", number + 1
         names[name] = raw
     return names
+
+
+def _layout(table: TableSpec) -> Layout:
+    return Layout(table.schema, _REQUIRED, _normalised, "the columns of a Cost and Usage Report")
 
 
 def _column_names(path: Path) -> set[str]:
@@ -322,7 +263,7 @@ SOURCES = (
         formats="CSV, CSV.gz, Parquet; several parts; create-new and overwrite",
         documentation="AWS Cost and Usage Reports user guide",
         find=find_legacy,
-        open=partial(open_delivery, _LEGACY.schema),
+        open=partial(open_delivery, _layout(_LEGACY)),
         recognises=_is_legacy,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
@@ -337,7 +278,7 @@ SOURCES = (
         formats="Parquet and CSV.gz; map columns; create-new and overwrite",
         documentation="AWS Data Exports user guide, CUR 2.0 table dictionary",
         find=find_exports,
-        open=partial(open_delivery, _CUR2.schema),
+        open=partial(open_delivery, _layout(_CUR2)),
         recognises=_is_cur2,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import traceback
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -173,9 +174,14 @@ def test_a_crash_between_bronze_and_ledger_is_mended_by_the_next_run(
 
 
 def _race(home: str, bucket: str, queue: Any) -> None:
-    settings = Settings.load(home=home, lake=f"{home}/lake", config_dir=f"{home}/config")
-    result = ingest_stream(settings, Export(id="aws", source="aws_cur", location=bucket), SystemClock())
-    queue.put([type(error).__name__ for error in result.refused])
+    try:
+        settings = Settings.load(home=home, lake=f"{home}/lake", config_dir=f"{home}/config")
+        result = ingest_stream(settings, Export(id="aws", source="aws_cur", location=bucket), SystemClock())
+        queue.put([type(error).__name__ for error in result.refused])
+    except BaseException:
+        # Else the parent would wait for an answer that never comes.
+        queue.put(traceback.format_exc())
+        raise
 
 
 def test_two_ingests_at_once_never_count_a_month_twice(settings: Settings, tmp_path: Path) -> None:
@@ -186,7 +192,8 @@ def test_two_ingests_at_once_never_count_a_month_twice(settings: Settings, tmp_p
     racers = [context.Process(target=_race, args=(str(settings.home), str(tmp_path / "b"), queue)) for _ in range(3)]
     for racer in racers:
         racer.start()
-    outcomes = [queue.get(timeout=60) for _ in racers]
+    # Three interpreters that import pyarrow and compile bytecode on two busy cores took more than a minute in CI once.
+    outcomes = [queue.get(timeout=600) for _ in racers]
     for racer in racers:
         racer.join()
     assert all(refused in ([], [ConcurrentWrite.__name__]) for refused in outcomes), outcomes

@@ -1,0 +1,141 @@
+"""Files of a tabular bill → bronze columns: what every reader of CSV and Parquet bills shares.
+
+Data flow: landed file → `Scan` (ingest.readers) → `Part`: its columns matched with the bronze table's by a `Layout`, typed, and with the
+checks that name the first bad cell → `opened` → `Opened` for the loader.
+
+Not for direct use; see `ingest.sources.aws` for a user of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from costlake.errors import UnreadableFile
+from costlake.sql import identifier, literal
+from costlake.tables import TEXT
+from ingest.readers import Scan, bad_cells, typed_column
+from ingest.source import LandedObject, Opened
+
+Parser = Callable[[str, str], str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the columns of one kind of file become the columns of its bronze table.
+
+    Attributes:
+        schema: the bronze table's columns and types.
+        required: bronze columns without which the file is not of this kind; none of their cells may be empty.
+        names: (columns of the file → physical type, object key) → bronze name → name in the file. Names that are not in `schema` become
+            extra text columns. Raises UnreadableFile when two columns of the file are one.
+        expected: what the file should have been, for the error, e.g. "the columns of a Cost and Usage Report".
+        parsers: bronze column → (quoted raw column, physical type) → SQL value of the bronze type, NULL where the cell does not parse;
+            for cells that `ingest.readers.typed_column` does not understand (a date that comes month first).
+    """
+
+    schema: pa.Schema
+    required: frozenset[str]
+    names: Callable[[Mapping[str, str], str], dict[str, str]]
+    expected: str
+    parsers: Mapping[str, Parser] = field(default_factory=dict)
+
+
+class Part:
+    """One file of a delivery: its columns matched with bronze's."""
+
+    def __init__(self, scan: Scan, landed: LandedObject, layout: Layout) -> None:
+        self._scan = scan
+        self._landed = landed
+        self._layout = layout
+        self._types = {column.name: column.type for column in layout.schema}
+        self._raw = layout.names(scan.columns, landed.key)
+        missing = sorted(layout.required - set(self._raw))
+        if missing:
+            raise UnreadableFile(
+                f"the file has no column {', '.join(missing)}",
+                where=landed.key,
+                expected=layout.expected,
+                next_step="check that the export is of the configured source and has its standard columns selected",
+            )
+
+    @property
+    def from_sql(self) -> str:
+        """What follows FROM for the file's rows."""
+        return self._scan.from_sql
+
+    def has(self, name: str) -> bool:
+        """Whether the file brings this bronze column."""
+        return name in self._raw
+
+    def extra_names(self) -> list[str]:
+        """Columns that the bronze table's spec does not know."""
+        return [name for name in self._raw if name not in self._types]
+
+    def typed(self, name: str) -> str:
+        """SQL of the bronze value of a column that the file has."""
+        raw = self._raw[name]
+        parser = self._layout.parsers.get(name)
+        if parser is not None:
+            return parser(identifier(raw), self._scan.columns[raw])
+        return typed_column(raw, self._scan.columns[raw], self._types.get(name, TEXT))
+
+    def select_sql(self, period_sql: str, slice_sql: str | None = None, constants: Mapping[str, str] | None = None) -> str:
+        """The rows with bronze's columns, their billing period, slice and lineage.
+
+        Args:
+            period_sql: YYYY-MM of a row, over the file's own columns (use `typed`).
+            slice_sql: what a redelivery replaces; the billing period where not given.
+            constants: further bronze columns as text literals.
+        """
+        columns = [f"{self.typed(name)} AS {identifier(name)}" for name in self._raw]
+        columns += [f"{literal(value)} AS {identifier(name)}" for name, value in (constants or {}).items()]
+        lineage = (
+            f"{period_sql} AS _billing_period, {slice_sql or period_sql} AS _slice, {literal(self._landed.key)} AS _object_key, "
+            f"{literal(self._landed.etag)} AS _object_etag, {self._scan.row_number_sql} AS _row_number"
+        )
+        return f"SELECT {', '.join(columns)}, {lineage} FROM {self._scan.from_sql}"
+
+    def check_sql(self) -> list[str]:
+        """Queries of (column_name, bad_count)."""
+        counts = {name: bad for name in self._raw if (bad := self._bad(name)) is not None}
+        if not counts:
+            return []
+        sums = ", ".join(f"count(*) FILTER (WHERE {bad})" for bad in counts.values())
+        names = ", ".join(literal(name) for name in counts)
+        return [f"SELECT unnest([{names}]) AS column_name, unnest([{sums}]) AS bad_count FROM {self._scan.from_sql}"]
+
+    def locate_sql(self, column: str) -> str | None:
+        """The first bad cell of a column as (object key, row number, value); None where the file has none or cannot have one."""
+        bad = self._bad(column) if column in self._raw else None
+        if bad is None:
+            return None
+        raw = identifier(self._raw[column])
+        numbered = f"SELECT *, {self._scan.row_number_sql} AS _n FROM {self._scan.from_sql}"
+        return (
+            f"SELECT {literal(self._landed.key)}, _n, CAST({raw} AS VARCHAR) FROM "
+            f"(SELECT * FROM ({numbered}) WHERE {bad} ORDER BY _n LIMIT 1)"
+        )
+
+    def _bad(self, name: str) -> str | None:
+        raw = self._raw[name]
+        required = name in self._layout.required
+        if name in self._layout.parsers:
+            text = f"nullif(trim(CAST({identifier(raw)} AS VARCHAR)), '')"
+            unparsed = f"({text} IS NOT NULL AND {self.typed(name)} IS NULL)"
+            return f"({text} IS NULL OR {unparsed})" if required else unparsed
+        return bad_cells(raw, self._scan.columns[raw], self._types.get(name, TEXT), required=required)
+
+
+def opened(parts: Sequence[Part], selects: Sequence[str]) -> Opened:
+    """A delivery of several files, each with its select, as the loader wants it."""
+    checks = [sql for part in parts for sql in part.check_sql()]
+    extra = sorted({name for part in parts for name in part.extra_names()})
+    return Opened(
+        select_sql=" UNION ALL BY NAME ".join(selects),
+        extra_columns=tuple(pa.field(name, TEXT) for name in extra),
+        bad_values_sql=f"SELECT column_name, sum(bad_count)::BIGINT FROM ({' UNION ALL '.join(checks)}) GROUP BY 1" if checks else None,
+        locate_bad_sql=lambda column: " UNION ALL ".join(sql for part in parts if (sql := part.locate_sql(column)) is not None),
+    )

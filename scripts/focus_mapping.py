@@ -22,7 +22,8 @@ One table per source: the FOCUS column and what it is made of. A column that is 
 means here is in [_focus__cost_and_usage.yml](../dbt/models/focus/_focus__cost_and_usage.yml), why it is so in the
 [decisions](decisions/README.md); what the FOCUS validator does not catch is caught by `dbt/tests/focus` and the rules in that yml.
 Columns of FOCUS 1.4 keep their names, ours start with `x_`; every row also has `x_SourceId`, `x_BillingPeriod`, `x_DeliveryId`,
-`x_ObjectKey` and `x_RowNumber`, which lead back to the line of the bill. The AI columns (model, tokens, accelerator) follow from the vendor's texts by the rules in the seeds `ai_*`.
+`x_ObjectKey` and `x_RowNumber`, which lead back to the line of the bill. The AI columns (model, tokens,
+accelerator) follow from the vendor's texts by the rules in the seeds `ai_*`.
 """
 
 

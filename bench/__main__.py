@@ -1,7 +1,7 @@
 """python -m bench: measure, print the tables, write them into docs/benchmarks.md.
 
-Takes some 15 minutes with the defaults and wants a quiet machine: what else runs is measured too.
-Run alone: python -m bench --rows 100000 --months 0 --output bench.md
+Takes some 30 minutes with the defaults and wants a quiet machine: what else runs is measured too.
+Run alone: python -m bench --rows 100000 --months 0 --source-rows 0 --no-converter --output bench.md
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=_numbers, default=(1_000_000, 5_000_000), help="sizes of one month, with commas between")
     parser.add_argument("--months", type=int, default=36, help="months of the lake that gets a month again; 0 leaves it out")
     parser.add_argument("--rows-a-month", type=int, default=50_000)
+    parser.add_argument("--source-rows", type=int, default=200_000, help="rows of each source and format; 0 leaves them out")
+    parser.add_argument("--converter", action=argparse.BooleanOptionalAction, default=True, help="focus-converter on the same CUR")
     parser.add_argument("--date", help="YYYY-MM-DD to write beside the figures; default: today")
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "docs" / "benchmarks.md")
     given = parser.parse_args(arguments)
@@ -35,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         block = "nothing measured"
         try:
-            for results in scenarios.measure_all(given.rows, given.months, given.rows_a_month, lambda text: print(f"• {text}", flush=True)):
+            plan = scenarios.Plan(given.rows, given.months, given.rows_a_month, given.source_rows, given.converter)
+            for results in scenarios.measure_all(plan, lambda text: print(f"• {text}", flush=True)):
                 # After each part, so that an hour's figures are not lost with the last one.
                 block = report.render(results, date)
                 report.write(given.output, block)

@@ -23,7 +23,7 @@ from costlake.settings import PROJECT_ROOT
 VERTICAL = {"land + bronze": ["ingest"], "FOCUS": ["transform", "focus"], "marts": ["transform", "marts"]}
 REST = {"reconcile": ["reconcile"], "publish": ["publish"]}
 STEPS = VERTICAL | REST
-_COPY = """
+COPY = """
 import sys, duckdb
 connection = duckdb.connect()
 connection.execute("SET threads = 2")
@@ -63,13 +63,13 @@ class Measured:
         return max(self.costs[name].peak_bytes for name in names)
 
 
-def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Cost:
-    """Run a command to its end. Raises StepFailed with its output when it fails."""
+def run(command: Sequence[str], environment: dict[str, str] | None = None, executable: str | Path = sys.executable) -> Cost:
+    """Run a Python command to its end. Raises StepFailed with its output when it fails."""
     with tempfile.TemporaryFile() as output:
         started = time.monotonic()
         # wait4 below gives the usage of this one process, which RUSAGE_CHILDREN would mix with its forerunners'.
         process = subprocess.Popen(
-            [sys.executable, *command], env={**os.environ, **(environment or {})}, stdout=output, stderr=output, cwd=PROJECT_ROOT
+            [str(executable), *command], env={**os.environ, **(environment or {})}, stdout=output, stderr=output, cwd=PROJECT_ROOT
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -95,7 +95,7 @@ def bare_copy(folder: Path) -> Cost:
     """DuckDB reads the bill and writes it again, with 2 threads and the same memory limit: what no tool of ours can beat."""
     files = sorted(str(path) for path in (folder / "bills" / "data").rglob("*.parquet"))
     target = folder / "copy.parquet"
-    cost = run(["-c", _COPY, "copy", str(target), *files])
+    cost = run(["-c", COPY, "copy", str(target), *files])
     target.unlink()
     return cost
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import duckdb
 
+from bench.converter import SideBySide
 from bench.measure import STEPS, VERTICAL, Cost, Measured
 from bench.scenarios import ManyMonths, Results
+from bench.sources import SourceSpeed
 
 BEGIN, END = "<!-- bench: begin (written by `make bench`) -->", "<!-- bench: end -->"
 _MIB = 1024 * 1024
@@ -28,6 +30,10 @@ def render(results: Results, date: str) -> str:
         parts.append(_ratios(results))
     if results.many is not None:
         parts.append(_redelivery(results.many, results.tiny))
+    if results.sources:
+        parts.append(_sources(results.sources))
+    if results.converter is not None:
+        parts.append(_converter(results.converter))
     return "\n\n".join(parts)
 
 
@@ -108,6 +114,45 @@ def _redelivery(many: ManyMonths, tiny: ManyMonths) -> str:
     )
     title = f"### A month delivered again into {many.months} months of {many.again.rows:,} rows"
     return f"{title}\n\n{_table(rows)}"
+
+
+def _sources(speeds: Sequence[SourceSpeed]) -> str:
+    """A line per source and format; the second rate leaves out what a handful of rows costs already."""
+    rows = [["source, format", "rows", "land + bronze s", "FOCUS s", "rows/s to FOCUS", "without the fixed cost", "peak MiB"]]
+    for speed in speeds:
+        own = speed.seconds - speed.fixed
+        rows.append(
+            [
+                f"{speed.source}, {speed.format}",
+                f"{speed.rows:,}",
+                f"{speed.bronze.wall:.1f}",
+                f"{speed.focus.wall:.1f}",
+                f"{speed.rows / speed.seconds:,.0f}",
+                f"{speed.rows / own:,.0f}" if own > 0 else "",
+                f"{max(speed.bronze.peak_bytes, speed.focus.peak_bytes) / _MIB:,.0f}",
+            ]
+        )
+    return "### Each source and format\n\n" + _table(rows)
+
+
+def _converter(found: SideBySide) -> str:
+    """The aims: bronze → FOCUS at least 10 times as fast as focus-converter, the whole vertical at least 3 times."""
+    vertical = Cost(
+        found.bronze.wall + found.focus.wall + found.marts.wall,
+        found.bronze.cpu + found.focus.cpu + found.marts.cpu,
+        max(found.bronze.peak_bytes, found.focus.peak_bytes, found.marts.peak_bytes),
+    )
+    own = max(found.focus.wall - found.fixed, 0.1)
+    rows = [["wall s / CPU s / peak MiB", "", "against focus-converter", "aim"]]
+    rows.append(["focus-converter 1.0.0, conversion alone", _cost(found.converter), "1 ×", ""])
+    rows.append(["bare DuckDB copy", _cost(found.copy), f"{found.converter.wall / found.copy.wall:.1f} ×", ""])
+    rows.append(["ours: land + bronze", _cost(found.bronze), f"{found.converter.wall / found.bronze.wall:.1f} ×", ""])
+    rows.append(["ours: bronze → FOCUS", _cost(found.focus), f"{found.converter.wall / found.focus.wall:.1f} ×", "≥ 10 ×"])
+    rows.append(
+        [f"the same, without its fixed {found.fixed:.1f} s", f"{own:.1f}", f"{found.converter.wall / own:.1f} ×" if own > 0 else "", ""]
+    )
+    rows.append(["ours: land → bronze → FOCUS → marts", _cost(vertical), f"{found.converter.wall / vertical.wall:.1f} ×", "≥ 3 ×"])
+    return f"### Beside the FinOps Foundation's converter: {found.rows:,} rows of a real CUR\n\n" + _table(rows)
 
 
 def _share(part: float, whole: float) -> str:

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import measure
+from bench import converter, measure, sources
+from bench.converter import SideBySide
 from bench.measure import Cost, Measured
+from bench.sources import SourceSpeed
 
 Progress = Callable[[str], None]
 # So few rows that what is left is the start of Python, of dbt, and its checks.
@@ -48,27 +50,54 @@ class Results:
     tiny: ManyMonths
     sized: list[OneMonth] = field(default_factory=list)
     many: ManyMonths | None = None
+    sources: list[SourceSpeed] = field(default_factory=list)
+    converter: SideBySide | None = None
     loads: dict[str, float] = field(default_factory=dict)
 
 
-def measure_all(sizes: Sequence[int], months: int, rows_a_month: int, progress: Progress = lambda _: None) -> Iterator[Results]:
-    """Measure everything, the sizes in the order given; 0 months leaves the redelivery out. Yields what there is after each part."""
+@dataclass(frozen=True)
+class Plan:
+    """What to measure: sizes of one month in their order; 0 leaves a part out."""
+
+    sizes: Sequence[int]
+    months: int
+    rows_a_month: int
+    source_rows: int
+    converter: bool
+
+
+def measure_all(plan: Plan, progress: Progress = lambda _: None) -> Iterator[Results]:
+    """Measure everything; yields what there is after each part."""
     progress("once unmeasured, so that Python's bytecode is there")
     _many_months(1, TINY, _LAST_MONTH)
     loads = {"smallest lake": os.getloadavg()[0]}
     progress(f"the smallest lake: {TINY:,} rows")
     # Two months, so that the redelivery is a part of the lake as it is in a big one.
     results = Results(_many_months(2, TINY // 2, _LAST_MONTH), loads=loads)
-    for rows in sizes:
+    for rows in plan.sizes:
         loads[f"{rows:,} rows"] = os.getloadavg()[0]
         progress(f"one month of {rows:,} rows")
         results.sized.append(_one_month(rows))
         yield results
-    if months:
-        loads[f"{months} months"] = os.getloadavg()[0]
-        progress(f"{months} months of {rows_a_month:,} rows, then {_REDELIVERED if months > 4 else _LAST_MONTH} again")
-        results.many = _many_months(months, rows_a_month, _REDELIVERED if months > 4 else _LAST_MONTH)
+    if plan.months:
+        loads[f"{plan.months} months"] = os.getloadavg()[0]
+        redelivered = _REDELIVERED if plan.months > 4 else _LAST_MONTH
+        progress(f"{plan.months} months of {plan.rows_a_month:,} rows, then {redelivered} again")
+        results.many = _many_months(plan.months, plan.rows_a_month, redelivered)
         yield results
+    if plan.source_rows:
+        loads["sources"] = os.getloadavg()[0]
+        for speed in sources.measure_sources(plan.source_rows):
+            progress(f"{speed.source}, {speed.format}: {speed.rows:,} rows in {speed.seconds:.1f} s")
+            results.sources.append(speed)
+        yield results
+    if plan.converter:
+        reason = converter.missing()
+        progress("focus-converter on the same CUR" if reason is None else f"no focus-converter: {reason}")
+        if reason is None:
+            loads["focus-converter"] = os.getloadavg()[0]
+            results.converter = converter.compare()
+            yield results
 
 
 def _one_month(rows: int) -> OneMonth:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from bench import generate, report
+from bench import generate, report, sources
 from bench.__main__ import main
 from costlake.periods import BillingPeriod
 from ingest.demo.aws_schema import COLUMNS
@@ -39,11 +40,23 @@ def test_a_bill_has_the_physical_types_of_an_export(tmp_path: Path) -> None:
     assert [(name, kind) for name, kind, *_ in described] == [(name, names.get(kind, kind.upper())) for name, kind in COLUMNS]
 
 
+@pytest.mark.parametrize(("ending", "text"), [(".csv", "a,b\n1,2\n3,4\n"), (".ndjson.gz", '{"a": 1}\n{"a": 2}\n')])
+def test_a_fixture_is_repeated_whole_rows_only(tmp_path: Path, ending: str, text: str) -> None:
+    source, target = tmp_path / f"bill{ending}", tmp_path / f"many{ending}"
+    opened = gzip.open if ending.endswith(".gz") else open
+    with opened(source, "wt", encoding="utf-8") as sink:
+        sink.write(text)
+    assert sources._repeat(source, target, ending, 7) == 6
+    with opened(target, "rt", encoding="utf-8") as lines:
+        assert len(lines.readlines()) == 6 + (".csv" in ending)
+
+
 @pytest.mark.slow
 def test_the_vertical_takes_the_bill_and_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     page.write_text(f"# By hand\n\n{report.BEGIN}\nold figures\n{report.END}\n\n## Also by hand\n", encoding="utf-8")
-    assert main(["--rows", "2000", "--months", "2", "--rows-a-month", "1000", "--date", "2026-11-22", "--output", str(page)]) == 0
+    sizes = ["--rows", "2000", "--months", "2", "--rows-a-month", "1000", "--source-rows", "0", "--no-converter"]
+    assert main([*sizes, "--date", "2026-11-22", "--output", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# By hand")
     assert text.endswith("## Also by hand\n")

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from costlake.datafiles import ActiveFile, NewFile, Snapshot
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
 from costlake.sql import literal
@@ -30,15 +30,6 @@ from costlake.tables import LAYERS, TableSpec
 _COMMIT_ATTEMPTS = 5
 # Reader features under which the listed files alone do not tell the table's rows.
 _UNREADABLE_FEATURES = frozenset({"deletionVectors", "columnMapping"})
-
-
-@dataclass(frozen=True)
-class NewFile:
-    """A Parquet file that lies below the table's folder and is not in the log yet."""
-
-    path: Path
-    row_count: int
-    partition: Mapping[str, str]
 
 
 class Lake:
@@ -80,6 +71,20 @@ class Lake:
         self._refuse_unreadable(table, layer, name)
         filters = [(column, "=", value) for column, value in (partition or {}).items()]
         return sorted(uri.removeprefix("file://") for uri in table.file_uris(filters or None))
+
+    def snapshot(self, layer: str, name: str, partition: Mapping[str, str] | None = None) -> Snapshot:
+        """The active files of the newest version, sorted by name; of the partitions with these values when given.
+
+        Raises:
+            LakeError: there is no such table, or its files alone do not tell its rows.
+        """
+        table = self._open(layer, name)
+        self._refuse_unreadable(table, layer, name)
+        wanted = dict(partition or {}).items()
+        rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+        files = [ActiveFile.of_log(self.path(layer, name), row) for row in rows]
+        chosen = [file for file in files if all(file.partition.get(column) == value for column, value in wanted)]
+        return Snapshot(int(table.version()), tuple(sorted(chosen, key=lambda file: file.name)))
 
     def partitions(self, layer: str, name: str) -> list[dict[str, str]]:
         """The partitions that hold at least one active file."""
@@ -149,32 +154,38 @@ class Lake:
     def commit_files(
         self,
         spec: TableSpec,
-        files: list[NewFile],
-        replace: list[Mapping[str, str]],
+        seen: Snapshot,
+        files: Sequence[NewFile],
+        remove: Sequence[ActiveFile],
         metadata: Mapping[str, str],
         committed_at: dt.datetime,
+        claims: Iterable[str] = (),
     ) -> int:
-        """Put files that are already in place into the log, replacing whole partitions, in one commit.
+        """Put files that are already in place into the log and take others out of it, in one commit.
 
         Args:
             spec: the (partitioned) table; it must exist and know all the columns of the files.
+            seen: the version upon which the writer decided what to remove.
             files: new Parquet files below the table's folder.
-            replace: the partitions whose former files leave the table.
+            remove: files of `seen` that leave the table.
             metadata: what to write into the commit for auditors, e.g. the delivery id.
-            committed_at: the instant from which the replaced files count as deleted (vacuum's retention starts there).
+            committed_at: the instant from which the removed files count as deleted (vacuum's retention starts there).
+            claims: what else two writers must not change at once, by name; the partitions of all files are claimed always.
 
         Returns:
-            The version committed.
+            The version committed; that of the table where there is nothing to do.
 
         Raises:
-            ConcurrentWrite: somebody committed to one of the partitions since this table was opened. Each partition
-                carries an application transaction, so that two loads of one slice can never both stay.
+            ConcurrentWrite: somebody committed to one of the claims since `seen`. Each carries an application transaction,
+                so that two loads of one slice can never both stay.
         """
         from deltalake import CommitProperties, Transaction
         from deltalake.exceptions import CommitFailedError
         from deltalake.transaction import AddAction, RemoveAction
 
         table = self._open(spec.layer, spec.name)
+        if not files and not remove:
+            return int(table.version())
         root = self.path(spec.layer, spec.name)
         deleted_at_ms = int(committed_at.timestamp() * 1000)
         actions: list[AddAction | RemoveAction] = [
@@ -184,30 +195,25 @@ class Lake:
                 dict(new.partition),
                 int(new.path.stat().st_mtime * 1000),
                 True,
-                json.dumps({"numRecords": new.row_count}),
+                json.dumps(new.statistics()),
             )
             for new in files
         ]
-        added = {action.path for action in actions}
+        actions += [RemoveAction(old.name, True, deleted_at_ms, partition_values=dict(old.partition)) for old in remove]
+        partitions = [*(new.partition for new in files), *(old.partition for old in remove)]
+        claimed = sorted({*("slice/" + "/".join(values.values()) for values in partitions), *claims})
+        before = self._open(spec.layer, spec.name, seen.version)
         transactions = []
-        for partition in replace:
-            app_id = "slice/" + "/".join(partition.values())
-            transactions.append(Transaction(app_id, (table.transaction_version(app_id) or 0) + 1))
-            filters = [(column, "=", value) for column, value in partition.items()]
-            for uri in table.file_uris(filters):
-                relative = str(Path(uri.removeprefix("file://")).relative_to(root))
-                if relative not in added:
-                    actions.append(RemoveAction(relative, True, deleted_at_ms, partition_values=dict(partition)))
+        for claim in claimed:
+            number = table.transaction_version(claim)
+            if number != before.transaction_version(claim):
+                raise _came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
+            transactions.append(Transaction(claim, (number or 0) + 1))
         properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
         try:
             table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
         except CommitFailedError as error:
-            raise ConcurrentWrite(
-                f"another writer changed the same slice first ({error})",
-                where=f"{spec.layer}.{spec.name}, partitions {[dict(p) for p in replace]}",
-                expected="one writer per slice at a time",
-                next_step="run the command again; it starts from what the other writer left",
-            ) from error
+            raise _came_second(spec, claimed, str(error)) from error
         return int(self._open(spec.layer, spec.name).version())
 
     def history(self, layer: str, name: str, limit: int | None = None) -> list[dict[str, object]]:
@@ -254,7 +260,7 @@ class Lake:
         # The empty typed half gives the columns that no active file has any more.
         return f"SELECT {columns} FROM ({empty_select(schema)} UNION ALL BY NAME {scan})"
 
-    def _open(self, layer: str, name: str):  # type: ignore[no-untyped-def]  # deltalake stays inside this module
+    def _open(self, layer: str, name: str, version: int | None = None):  # type: ignore[no-untyped-def]  # deltalake stays inside this module
         from deltalake import DeltaTable
 
         if not self.exists(layer, name):
@@ -264,7 +270,7 @@ class Lake:
                 expected=f"a Delta table below {self.settings.lake.name}/{layer}",
                 next_step="run the step that writes this table (see `costlake --help`)",
             )
-        return DeltaTable(str(self.path(layer, name)))
+        return DeltaTable(str(self.path(layer, name)), version=version)
 
     def _write(self, spec: TableSpec, rows: pa.Table, *, mode: str, predicate: str | None) -> None:
         from deltalake import write_deltalake
@@ -355,6 +361,15 @@ def empty_select(schema: pa.Schema) -> str:
     """A SELECT that yields no row with the schema's columns and types."""
     columns = ", ".join(f'CAST(NULL AS {sql_type(field.type)}) AS "{field.name}"' for field in schema)
     return f"SELECT {columns} WHERE false"
+
+
+def _came_second(spec: TableSpec, claims: Sequence[str], what: str) -> ConcurrentWrite:
+    return ConcurrentWrite(
+        f"another writer changed the same slice first ({what})",
+        where=f"{spec.layer}.{spec.name}, {', '.join(claims)}",
+        expected="one writer per slice at a time",
+        next_step="run the command again; it starts from what the other writer left",
+    )
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:

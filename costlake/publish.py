@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costlake import slices
-from costlake.delta import Lake, NewFile, open_duckdb, write_parquet
+from costlake.datafiles import NewFile
+from costlake.delta import Lake, open_duckdb, write_parquet
 from costlake.errors import LakeError, ReconciliationError
 from costlake.periods import Clock
 from costlake.settings import Settings
@@ -139,8 +140,9 @@ def _publish_table(lake: Lake, connection: duckdb.DuckDBPyConnection, schema: st
     files = [
         _copy(connection, lake, spec, dict(zip(spec.partition_by, values, strict=True))) for values in gone if tuple(values) in present
     ]
-    replaced = [dict(zip(spec.partition_by, values, strict=True)) for values in gone]
-    return lake.commit_files(spec, files, list(replaced), {"published_from": "warehouse"}, clock.now())
+    seen = lake.snapshot(schema, name)
+    replaced = [old for old in seen.files if tuple(old.partition[column] for column in spec.partition_by) in {tuple(v) for v in gone}]
+    return lake.commit_files(spec, seen, files, replaced, {"published_from": "warehouse"}, clock.now())
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, partition: dict[str, str]) -> NewFile:

@@ -3,7 +3,8 @@
 Data flow: Opened.select_sql → temp view `delivery` → control totals (judge) → COPY per billing period → Delta commit.
 
 DuckDB writes the files in one bounded pass; before the commit they are read back and must hold the control totals.
-Where a slice is a day, the month's file is written anew from its other days and the delivered ones (copy on write).
+A delivery adds a file to each month that it has rows of. Files that held rows of its slices leave, whatever their month; what
+else stood in them is written anew (copy on write). A new slice rewrites nothing.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from costlake.delta import Lake, NewFile, empty_select, write_parquet
-from costlake.errors import CostlakeError, LakeError
+from costlake.datafiles import NewFile
+from costlake.delta import Lake, empty_select, write_parquet
+from costlake.errors import LakeError
 from costlake.periods import Clock
 from costlake.runs import ControlTotal
 from costlake.sql import literal
 from costlake.tables import SLICE_PARTITION
 from ingest import guards
 from ingest.readers import unreadable
+from ingest.rewrite import SLICE, Touched, remaining_sql, touched_files
 from ingest.source import Delivery, LandedObject, Opened, Source
 
 if TYPE_CHECKING:
@@ -90,37 +93,89 @@ def judge(
     )
 
 
-def write_bronze(lake: Lake, connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, clock: Clock) -> set[str]:
-    """Replace the delivery's slices in one commit; returns the ids of deliveries of which no row is left.
+def write_bronze(lake: Lake, connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, clock: Clock) -> set[tuple[str, str]]:
+    """Replace the delivery's slices in one commit, in whatever months their former rows stood.
+
+    Returns:
+        (billing period, slice) of the rows that were there and of which the delivery has none.
 
     Raises:
         LakeError: what was written does not read back as what was judged; nothing is committed then.
-        ConcurrentWrite: another load committed to the same month meanwhile.
+        ConcurrentWrite: another load committed to one of the months meanwhile.
     """
     spec = source.table
     lake.ensure(spec, judged.extra_columns)
-    files: list[NewFile] = []
-    partitions: list[dict[str, str]] = []
-    before: set[str] = set()
-    kept: set[str] = set()
-    for period in sorted({total.billing_period for total in judged.totals}):
-        partition = dict(zip(SLICE_PARTITION, (judged.source_id, period), strict=True))
-        slices = sorted({total.slice for total in judged.totals if total.billing_period == period})
-        old = lake.files("bronze", spec.name, partition)
-        old_ids, kept_ids = _delivery_ids(connection, old, slices)
-        before |= old_ids
-        kept |= kept_ids
-        path = _target(lake, source, judged, partition)
-        try:
-            _copy(connection, judged, period, slices, old if kept_ids else [], path, clock)
-            files.append(NewFile(path, _verify(connection, source, judged, period, path), partition))
-        except CostlakeError:
-            path.unlink(missing_ok=True)
-            raise
-        partitions.append(partition)
-    metadata = {"delivery_id": judged.delivery_id, "source_id": judged.source_id, "slices": json.dumps(partitions)}
-    lake.commit_files(spec, files, list(partitions), metadata, clock.now())
-    return before - kept
+    seen = lake.snapshot("bronze", spec.name, {"_source_id": judged.source_id})
+    slices = sorted({total.slice for total in judged.totals})
+    touched = touched_files(connection, seen.files, slices)
+    new = _Writing(lake, connection, source, judged, clock)
+    try:
+        for period in sorted({total.billing_period for total in judged.totals if total.row_count}):
+            new.delivered(period)
+        for period in sorted({each.period for each in touched if each.stays}):
+            new.remaining(period, [each for each in touched if each.period == period and each.stays], slices)
+    except BaseException:
+        for file in new.files:
+            file.path.unlink(missing_ok=True)
+        raise
+    periods = sorted({file.partition["_billing_period"] for file in new.files} | {each.period for each in touched})
+    metadata = {
+        "delivery_id": judged.delivery_id,
+        "source_id": judged.source_id,
+        "slices": json.dumps(slices),
+        "periods": json.dumps(periods),
+    }
+    # A slice that is not one month can turn up in any: two loads of it must not meet in different months unseen.
+    claims = [] if slices == periods else [f"slices/{judged.source_id}"]
+    lake.commit_files(spec, seen, new.files, [each.file for each in touched], metadata, clock.now(), claims)
+    delivered = {(total.billing_period, total.slice) for total in judged.totals}
+    return {(each.period, slice_) for each in touched for slice_ in each.gone} - delivered
+
+
+class _Writing:
+    """The files that a delivery brings into being; each is read back before it counts."""
+
+    def __init__(self, lake: Lake, connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, clock: Clock) -> None:
+        self._connection, self._source, self._judged, self._clock = connection, source, judged, clock
+        self._folder = lake.path("bronze", source.table.name)
+        self.files: list[NewFile] = []
+
+    def delivered(self, period: str) -> None:
+        """The delivery's rows of a month."""
+        totals = [total for total in self._judged.totals if total.billing_period == period and total.row_count]
+        rows = sum(total.row_count for total in totals)
+        amount = sum((total.control_total for total in totals if total.control_total is not None), Decimal(0))
+        slices = sorted({total.slice for total in totals})
+        self._write(period, _delivered_sql(self._judged, period, self._clock), rows, amount, slices)
+
+    def remaining(self, period: str, touched: Sequence[Touched], replaced: Sequence[str]) -> None:
+        """The rows that stay of a month's files that lose others."""
+        stays = remaining_sql(touched, replaced)
+        _, amount = self._totals(stays)
+        rows = sum(count for each in touched for count in each.stays.values())
+        slices = sorted({slice_ for each in touched for slice_ in each.stays})
+        self._write(period, stays, rows, amount, slices)
+
+    def _write(self, period: str, select: str, rows: int, amount: Decimal | None, slices: Sequence[str]) -> None:
+        partition = dict(zip(SLICE_PARTITION, (self._judged.source_id, period), strict=True))
+        folder = self._folder.joinpath(*(f"{column}={value}" for column, value in partition.items()))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self._judged.delivery_id}-{uuid.uuid4().hex[:8]}.parquet"
+        self.files.append(NewFile(path, rows, partition, {SLICE: (slices[0], slices[-1])}))
+        write_parquet(self._connection, select, path)
+        found, total = self._totals(f"SELECT * FROM read_parquet({literal(str(path))}, hive_partitioning = false)")
+        if found != rows or (total is not None and total != amount):
+            raise LakeError(
+                f"{found} rows with {total} were written",
+                where=f"bronze.{self._source.table.name}, {self._judged.source_id}, {period}",
+                expected=f"{rows} rows with {amount}, as judged",
+                next_step="run the ingest again; if it repeats, report it with the delivery's key",
+            )
+
+    def _totals(self, select: str) -> tuple[int, Decimal | None]:
+        billed = f"sum({self._source.measures['billed']})" if "billed" in self._source.measures else "NULL"
+        count, amount = self._connection.execute(f"SELECT count(*), {billed} FROM ({_complete(self._source, select)})").fetchall()[0]
+        return int(count), amount
 
 
 def _control_totals(connection: duckdb.DuckDBPyConnection, source: Source) -> list[ControlTotal]:
@@ -151,32 +206,8 @@ def _refuse_bad_values(connection: duckdb.DuckDBPyConnection, source: Source, op
         raise guards.bad_value(key, row_number, column, value, count, f"a {kind}")
 
 
-def _delivery_ids(connection: duckdb.DuckDBPyConnection, files: list[str], slices: list[str]) -> tuple[set[str], set[str]]:
-    """Ids of the deliveries in a month's files, and of those that keep rows when `slices` are replaced."""
-    if not files:
-        return set(), set()
-    rows = connection.execute(
-        "SELECT DISTINCT _delivery_id, list_contains($slices, _slice) FROM read_parquet($files, union_by_name = true)",
-        {"slices": slices, "files": files},
-    ).fetchall()
-    return {identity for identity, _ in rows}, {identity for identity, goes in rows if not goes}
-
-
-def _target(lake: Lake, source: Source, judged: Judged, partition: dict[str, str]) -> Path:
-    folder = lake.path("bronze", source.table.name).joinpath(*(f"{column}={value}" for column, value in partition.items()))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{judged.delivery_id}-{uuid.uuid4().hex[:8]}.parquet"
-
-
-def _copy(
-    connection: duckdb.DuckDBPyConnection,
-    judged: Judged,
-    period: str,
-    slices: list[str],
-    old_files: list[str],
-    path: Path,
-    clock: Clock,
-) -> None:
+def _delivered_sql(judged: Judged, period: str, clock: Clock) -> str:
+    """The delivery's rows of a month with the lineage that is the same for all of them."""
     schema_hash = hashlib.sha256(json.dumps(judged.columns).encode()).hexdigest()[:16]
     constants = {
         "_delivery_id": judged.delivery_id,
@@ -189,32 +220,4 @@ def _copy(
     moment = f"TIMESTAMPTZ '{clock.now().isoformat()}' AS _ingested_at"
     several = len({total.billing_period for total in judged.totals}) > 1
     where = f"WHERE _billing_period = {literal(period)}" if several else ""
-    rows = f"SELECT * EXCLUDE (_billing_period), {lineage}, {moment} FROM delivery {where}"
-    if old_files:
-        listing = ", ".join(literal(file) for file in old_files)
-        gone = ", ".join(literal(slice_) for slice_ in slices)
-        rows += (
-            f" UNION ALL BY NAME SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = false) "
-            f"WHERE _slice NOT IN ({gone})"
-        )
-    write_parquet(connection, rows, path)
-
-
-def _verify(connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, period: str, path: Path) -> int:
-    """Read back what was written; rows and billed total of the delivery must be the judged ones. Returns all rows."""
-    mine = f"FILTER (WHERE _delivery_id = {literal(judged.delivery_id)})"
-    billed = f"sum({source.measures['billed']}) {mine}" if "billed" in source.measures else "NULL"
-    totals = connection.execute(
-        f"SELECT count(*), count(*) {mine}, {billed} FROM ({_complete(source, f'SELECT * FROM read_parquet({literal(str(path))})')})"
-    ).fetchall()[0]
-    expected = [total for total in judged.totals if total.billing_period == period]
-    rows = sum(total.row_count for total in expected)
-    amount = sum((total.control_total for total in expected if total.control_total is not None), Decimal(0))
-    if totals[1] != rows or (totals[2] is not None and totals[2] != amount):
-        raise LakeError(
-            f"{totals[1]} rows with {totals[2]} were written",
-            where=f"bronze.{source.table.name}, {judged.source_id}, {period}",
-            expected=f"{rows} rows with {amount}, as judged",
-            next_step="run the ingest again; if it repeats, report it with the delivery's key",
-        )
-    return int(totals[0])
+    return f"SELECT * EXCLUDE (_billing_period), {lineage}, {moment} FROM delivery {where}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ingest.stores import StoredObject
 
 _CHUNK_BYTES = 1 << 20
 _PARQUET_MAGIC = b"PAR1"
+Active = Mapping[tuple[str, str, str | None], ControlTotal]
 _AGAIN = "wait for the next delivery, or ask the provider to deliver the period again"
 
 
@@ -48,12 +50,12 @@ def check_no_unlisted(listed: Iterable[str], found: Iterable[StoredObject], mani
         )
 
 
-def check_not_empty(totals: list[ControlTotal], active: Mapping[tuple[str, str | None], ControlTotal], key: str) -> None:
+def check_not_empty(totals: list[ControlTotal], active: Active, key: str) -> None:
     """There is at least one row. A month without any charge is delivered as no file, never as an empty one.
 
     A pull that says a day which had rows is empty now is judged as shrunken, so that a person can accept it.
     """
-    known = {slice_ for slice_, _ in active}
+    known = {slice_ for _, slice_, _ in active}
     if sum(total.row_count for total in totals) == 0 and not any(total.slice in known for total in totals):
         raise EmptyDelivery("the delivery has no rows", where=key, expected="at least one row", next_step=_AGAIN)
 
@@ -70,25 +72,47 @@ def check_period(totals: list[ControlTotal], announced: str | None, key: str) ->
         )
 
 
-def check_not_shrunken(
-    new: list[ControlTotal], active: Mapping[tuple[str, str | None], ControlTotal], tolerance_percent: int, key: str, delivery_id: str
-) -> None:
+@dataclass(frozen=True)
+class _SliceSum:
+    """What a slice holds in one currency, over all billing periods."""
+
+    row_count: int = 0
+    gross: Decimal | None = None
+
+    def plus(self, total: ControlTotal) -> _SliceSum:
+        gross = total.gross_total if self.gross is None else self.gross + (total.gross_total or 0)
+        return _SliceSum(self.row_count + total.row_count, gross)
+
+
+def check_not_shrunken(new: list[ControlTotal], active: Active, tolerance_percent: int, key: str, delivery_id: str) -> None:
     """A redelivery is not much smaller than the active delivery of the same slice, in rows or in gross cost.
 
-    Gross cost is the sum of the positive cells: credits and refunds, which rightly lower a month, do not count.
+    Gross cost is the sum of the positive cells: credits and refunds, which rightly lower a month, do not count. A slice is
+    compared over all billing periods: a provider may book rows of a day into another month (Google Cloud does), but a
+    vanished half shows in the sum wherever it stood.
     """
     keep = Decimal(100 - tolerance_percent) / 100
-    now = {(total.slice, total.currency): total for total in new}
-    for (slice_, currency), before in sorted(active.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+    slices = {total.slice for total in new}
+    now = _by_slice(new)
+    was = _by_slice(total for total in active.values() if total.slice in slices)
+    for (slice_, currency), before in sorted(was.items(), key=lambda item: (item[0][0], item[0][1] or "")):
         after = now.get((slice_, currency))
-        if after is None:
-            if slice_ in {total.slice for total in new}:
-                _refuse_shrunken(f"{before.row_count} rows in {currency} have vanished", slice_, before, 0, keep, key, delivery_id)
+        if before.row_count == 0:
             continue
-        if after.row_count < before.row_count * keep:
+        if after is None:
+            what = f"{before.row_count} rows in {currency} have vanished"
+            _refuse_shrunken(what, slice_, before.row_count, 0, keep, key, delivery_id)
+        elif after.row_count < before.row_count * keep:
             _refuse_shrunken("the delivery has far fewer rows", slice_, before.row_count, after.row_count, keep, key, delivery_id)
-        if before.gross_total and after.gross_total is not None and after.gross_total < before.gross_total * keep:
-            _refuse_shrunken("the delivery has far less cost", slice_, before.gross_total, after.gross_total, keep, key, delivery_id)
+        elif before.gross and after.gross is not None and after.gross < before.gross * keep:
+            _refuse_shrunken("the delivery has far less cost", slice_, before.gross, after.gross, keep, key, delivery_id)
+
+
+def _by_slice(totals: Iterable[ControlTotal]) -> dict[tuple[str, str | None], _SliceSum]:
+    sums: dict[tuple[str, str | None], _SliceSum] = {}
+    for total in totals:
+        sums[(total.slice, total.currency)] = sums.get((total.slice, total.currency), _SliceSum()).plus(total)
+    return sums
 
 
 def bad_value(key: str, row_number: int, column: str, value: object, count: int, expected: str) -> BadValue:
@@ -102,9 +126,8 @@ def bad_value(key: str, row_number: int, column: str, value: object, count: int,
 
 
 def _refuse_shrunken(what: str, slice_: str, before: object, after: object, keep: Decimal, key: str, delivery_id: str) -> None:
-    before_text = before.row_count if isinstance(before, ControlTotal) else before
     raise ShrunkenDelivery(
-        f"{what}: {after} now, {before_text} in the active delivery",
+        f"{what}: {after} now, {before} in the active delivery",
         where=f"{key}, slice {slice_}",
         expected=f"at least {keep * 100:.0f} % of what it replaces",
         next_step=f"compare with the provider's console; if the smaller one is right: costlake ingest --accept {delivery_id}",

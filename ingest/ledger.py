@@ -1,11 +1,14 @@
 """The state of an export's deliveries, derived from the events of `ops.deliveries`.
 
-Data flow: ledger events, oldest first → which deliveries are active, and what each slice held.
+Data flow: ledger events, oldest first → which deliveries are active, and what each slice held in each billing month.
+
+A slice may have rows in several months. A redelivery that has none of them in one of those months says so with an event of 0 rows,
+so that the newest event of every (month, slice) is what is in force there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import cast
@@ -18,23 +21,31 @@ class DeliveryState:
     """What the ledger knows of one export; kept up to date while its deliveries are loaded."""
 
     def __init__(self, events: list[dict[str, object]]) -> None:
-        self._status: dict[str, str] = {}
-        self._slices: dict[str, tuple[str, dict[str | None, ControlTotal]]] = {}
+        self._loaded: set[str] = set()
+        self._slices: dict[tuple[str, str], tuple[str, dict[str | None, ControlTotal]]] = {}
         self._refusals: dict[tuple[str, str], tuple[str | None, str | None]] = {}
         for event in events:
             self._apply(_event(event))
 
     def is_done(self, delivery_id: str, *, current: bool) -> bool:
         """Whether nothing is to be done: loaded and still active, or an accumulating pull that was loaded once."""
-        status = self._status.get(delivery_id)
-        return status == "loaded" or (status == "superseded" and not current)
+        return delivery_id in self._loaded and (not current or delivery_id in self._holders())
 
-    def active_totals(self) -> Mapping[tuple[str, str | None], ControlTotal]:
-        """Per slice and currency what the active delivery held."""
-        return {(slice_, currency): total for slice_, (_, totals) in self._slices.items() for currency, total in totals.items()}
+    def active_totals(self) -> Mapping[tuple[str, str, str | None], ControlTotal]:
+        """Per billing period, slice and currency what the active delivery held."""
+        return {
+            (period, slice_, currency): total
+            for (period, slice_), (_, totals) in self._slices.items()
+            for currency, total in totals.items()
+        }
 
-    def loaded(self, judged: Judged, replaced: set[str]) -> list[DeliveryEvent]:
-        """The events for a delivery that was written now, and for those of which nothing is left."""
+    def loaded(self, judged: Judged, vacated: Collection[tuple[str, str]]) -> list[DeliveryEvent]:
+        """The events for a delivery that was written now, and for those of which nothing is left.
+
+        Args:
+            judged: the delivery.
+            vacated: (billing period, slice) pairs of which bronze held rows and the delivery has none.
+        """
         base = DeliveryEvent(
             status="loaded",
             source_id=judged.source_id,
@@ -45,15 +56,20 @@ class DeliveryState:
             byte_count=sum(landed.byte_count for landed in judged.objects),
             manifest_hash=judged.manifest_hash,
         )
+        delivered = {(total.billing_period, total.slice) for total in judged.totals}
+        slices = {slice_ for _, slice_ in delivered}
+        # The ledger also knows months that bronze lost already: by a load that died before it came to its entry.
+        gone = sorted({*vacated, *(key for key in self._slices if key[1] in slices)} - delivered)
+        before = self._holders()
         events = [replace(base, total=total) for total in judged.totals]
-        gone = sorted(old for old in replaced if old != judged.delivery_id)
-        events += [
-            replace(base, status="superseded", delivery_id=old, delivery_key="", superseded_by=judged.delivery_id, total=None)
-            for old in gone
-        ]
+        events += [replace(base, total=ControlTotal(period, slice_, None, 0, None, None)) for period, slice_ in gone]
         for event in events:
             self._apply(event)
-        return events
+        superseded = [
+            replace(base, status="superseded", delivery_id=old, delivery_key="", superseded_by=judged.delivery_id, total=None)
+            for old in sorted(before - self._holders())
+        ]
+        return events + superseded
 
     def refuse(self, event: DeliveryEvent) -> bool:
         """Take note of a refusal; False when the ledger's newest word on these files says the same."""
@@ -62,17 +78,21 @@ class DeliveryState:
         self._apply(event)
         return not known
 
+    def _holders(self) -> set[str]:
+        return {holder for holder, _ in self._slices.values()}
+
     def _apply(self, event: DeliveryEvent) -> None:
         if event.status == "refused":
             self._refusals[(event.delivery_key, event.delivery_id)] = (event.error_type, event.error_text)
             return
-        self._status[event.delivery_id] = event.status
         self._refusals.pop((event.delivery_key, event.delivery_id), None)
         total = event.total
         if event.status == "loaded" and total is not None:
-            holder, totals = self._slices.get(total.slice, ("", {}))
+            self._loaded.add(event.delivery_id)
+            key = (total.billing_period, total.slice)
+            holder, totals = self._slices.get(key, ("", {}))
             kept = totals if holder == event.delivery_id else {}
-            self._slices[total.slice] = (event.delivery_id, {**kept, total.currency: total})
+            self._slices[key] = (event.delivery_id, {**kept, total.currency: total})
 
 
 def _event(row: dict[str, object]) -> DeliveryEvent:

@@ -240,10 +240,10 @@ class _Loader:
                 judged = judge(connection, self._source, delivery, self._identity, opened, objects)
                 self._guard(judged, delivery)
                 landing.settle(self._settings, delivery, self._identity, objects)
-                replaced = write_bronze(self._lake, connection, self._source, judged, self._clock)
+                vacated = write_bronze(self._lake, connection, self._source, judged, self._clock)
             finally:
                 connection.close()
-        record_deliveries(self._lake, self._state.loaded(judged, replaced), self._clock)
+        record_deliveries(self._lake, self._state.loaded(judged, vacated), self._clock)
         result.loaded.append(self._identity)
         result.row_count += sum(total.row_count for total in judged.totals)
 

@@ -154,7 +154,7 @@ WITH events AS (
 ),
 newest AS (
     SELECT * FROM events WHERE status = 'loaded'
-    QUALIFY row_number() OVER (PARTITION BY source_id, billing_period, slice ORDER BY recorded_at DESC, is_active DESC, event_id) = 1
+    QUALIFY row_number() OVER (PARTITION BY source_id, billing_period, slice ORDER BY recorded_at DESC, is_active DESC, event_id DESC) = 1
 ),
 -- one control total per currency of the slice
 totals AS (

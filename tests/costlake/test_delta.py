@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from costlake.delta import Lake, NewFile
+from costlake.datafiles import NewFile
+from costlake.delta import Lake
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
 from costlake.tables import MONEY, TEXT, TableSpec
@@ -60,23 +61,52 @@ def _new_file(lake: Lake, day: str, name: str) -> NewFile:
 def test_a_commit_replaces_whole_partitions_and_keeps_the_old_version_readable(settings: Settings) -> None:
     lake = Lake(settings)
     lake.append(SPEC, rows(("a", "1"), ("b", "2")))
-    version = lake.commit_files(SPEC, [_new_file(lake, "a", "n.parquet")], [{"day": "a"}], {"why": "test"}, NOW)
+    seen = lake.snapshot("ops", "notes")
+    gone = [file for file in seen.files if file.partition == {"day": "a"}]
+    version = lake.commit_files(SPEC, seen, [_new_file(lake, "a", "n.parquet")], gone, {"why": "test"}, NOW)
     assert read(lake) == [("a", Decimal(5)), ("b", Decimal(2))]
     assert lake.version("ops", "notes") == version
     assert lake.history("ops", "notes", 1)[0]["why"] == "test"
 
 
-def test_of_two_writers_with_the_same_view_of_a_slice_one_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_writers_with_the_same_view_of_a_slice_one_is_refused(settings: Settings) -> None:
     lake = Lake(settings)
     lake.append(SPEC, rows(("a", "1")))
-    stale = lake._open("ops", "notes")
-    lake.commit_files(SPEC, [_new_file(lake, "a", "n1.parquet")], [{"day": "a"}], {}, NOW)
+    seen = lake.snapshot("ops", "notes")
+    lake.commit_files(SPEC, seen, [_new_file(lake, "a", "n1.parquet")], seen.files, {}, NOW)
+    with pytest.raises(ConcurrentWrite):
+        lake.commit_files(SPEC, seen, [_new_file(lake, "a", "n2.parquet")], seen.files, {}, NOW)
+    assert read(Lake(settings)) == [("a", Decimal(5))]
+
+
+def test_of_two_writers_at_the_same_instant_one_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one's table was opened before the first one's commit: Delta itself has to see it."""
+    lake = Lake(settings)
+    lake.append(SPEC, rows(("a", "1")))
+    seen, stale = lake.snapshot("ops", "notes"), lake._open("ops", "notes")
+    lake.commit_files(SPEC, seen, [_new_file(lake, "a", "n1.parquet")], seen.files, {}, NOW)
     opened = lake._open
     views = iter([stale])
     monkeypatch.setattr(lake, "_open", lambda *key: next(views, None) or opened(*key))
     with pytest.raises(ConcurrentWrite):
-        lake.commit_files(SPEC, [_new_file(lake, "a", "n2.parquet")], [{"day": "a"}], {}, NOW)
+        lake.commit_files(SPEC, seen, [_new_file(lake, "a", "n2.parquet")], seen.files, {}, NOW)
     assert read(Lake(settings)) == [("a", Decimal(5))]
+
+
+def test_a_claim_keeps_out_a_writer_of_another_partition(settings: Settings) -> None:
+    lake = Lake(settings)
+    lake.append(SPEC, rows(("a", "1"), ("b", "2")))
+    seen = lake.snapshot("ops", "notes")
+    lake.commit_files(SPEC, seen, [_new_file(lake, "a", "n1.parquet")], [], {}, NOW, ["all"])
+    with pytest.raises(ConcurrentWrite, match="all was changed"):
+        lake.commit_files(SPEC, seen, [_new_file(lake, "b", "n2.parquet")], [], {}, NOW, ["all"])
+
+
+def test_a_commit_of_nothing_writes_no_version(settings: Settings) -> None:
+    lake = Lake(settings)
+    lake.append(SPEC, rows(("a", "1")))
+    seen = lake.snapshot("ops", "notes")
+    assert lake.commit_files(SPEC, seen, [], [], {}, NOW) == seen.version == lake.version("ops", "notes")
 
 
 def test_a_table_with_deletion_vectors_is_refused_because_its_files_hold_deleted_rows(settings: Settings) -> None:

@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format lock bench airflow notebooks focus-validator clean
+.PHONY: help install run test test-all test-fast lint format lock bench airflow notebooks focus-validator clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,11 +21,14 @@ $(READY): requirements.lock pyproject.toml scripts/install
 run: $(READY)  ## the demo estate through the whole vertical, and where the report is
 	$(BIN)/costlake run
 
-test: $(READY) focus-validator  ## the whole test suite
+test: $(READY) focus-validator  ## the test suite, but for the long ones
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(READY) focus-validator  ## every test, the long ones too (real scheduler, fuzz, benchmark): what CI runs
 	$(BIN)/python -m pytest
 
 test-fast: $(READY)  ## the tests that take less than 20 seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not long"
 
 lint: $(READY)  ## ruff, mypy, import-linter, sqlfluff
 	$(BIN)/ruff check .

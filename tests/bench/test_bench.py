@@ -51,7 +51,7 @@ def test_a_fixture_is_repeated_whole_rows_only(tmp_path: Path, ending: str, text
         assert len(lines.readlines()) == 6 + (".csv" in ending)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_vertical_takes_the_bill_and_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     page.write_text(f"# By hand\n\n{report.BEGIN}\nold figures\n{report.END}\n\n## Also by hand\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 from costlake import transform
 from costlake.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from ingest.demo import write_demo
 LIMIT_SECONDS = 900  # 2 to 3 minutes on two idle cores
 CHAINED = ("transform", "insights", "reports")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1000)]
 
 
 class Api:

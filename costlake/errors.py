@@ -21,7 +21,8 @@
             ├── BadValue          a cell is not a value of its column's type (money above all)
             ├── UnknownModel      usage of a model that no price list knows
             ├── WrongPeriod       rows of a billing period that the manifest does not announce
-            └── ShrunkenDelivery  a redelivery has far less in it than the one it would replace
+            ├── ShrunkenDelivery  a redelivery has far less in it than the one it would replace
+            └── ChangedUnit       a known SKU is measured in blocks of another size
 
 Retry policies test the type (`RetryableError`), never the text.
 """
@@ -133,3 +134,7 @@ class WrongPeriod(DeliveryError):
 
 class ShrunkenDelivery(DeliveryError):
     """A redelivery has far less in it than the one it would replace."""
+
+
+class ChangedUnit(DeliveryError):
+    """A known SKU is measured in blocks of another size."""

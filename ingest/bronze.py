@@ -179,12 +179,18 @@ class _Writing:
 
 
 def _control_totals(connection: duckdb.DuckDBPyConnection, source: Source) -> list[ControlTotal]:
+    """One pass over the files: what each slice holds, by SKU and unit too, for `ingest.units` (temp table `delivery_totals`)."""
     billed = source.measures.get("billed")
-    currency = source.currency_sql or "NULL"
-    total = f"sum({billed}), sum(greatest({billed}, 0))" if billed else "NULL, NULL"
+    currency = source.currency_sql or "CAST(NULL AS VARCHAR)"
+    sku, unit = source.unit_sql or ("NULL", "NULL")
+    total = f"sum({billed}) AS billed, sum(greatest({billed}, 0)) AS gross" if billed else "NULL AS billed, NULL AS gross"
+    connection.execute(
+        f"CREATE TEMP TABLE delivery_totals AS SELECT _billing_period, _slice, {currency} AS currency, {sku} AS sku, {unit} AS unit, "
+        f"count(*) AS row_count, {total} FROM ({_complete(source, 'SELECT * FROM delivery')}) GROUP BY ALL"
+    )
     rows = connection.execute(
-        f"SELECT _billing_period, _slice, {currency}, count(*), {total} FROM ({_complete(source, 'SELECT * FROM delivery')}) "
-        "GROUP BY ALL ORDER BY ALL"
+        "SELECT _billing_period, _slice, currency, sum(row_count)::BIGINT, sum(billed), sum(gross) FROM delivery_totals GROUP BY 1, 2, 3 "
+        "ORDER BY 1, 2, 3"
     ).fetchall()
     return [ControlTotal(period, slice_, code, count, billed_, gross) for period, slice_, code, count, billed_, gross in rows]
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costlake.config import Export, load_accounts, load_known_models
 from costlake.delta import Lake, open_duckdb
@@ -21,11 +22,14 @@ from costlake.errors import ConfigError, CostlakeError, ManifestError
 from costlake.periods import Clock
 from costlake.runs import DeliveryEvent, delivery_events, record_deliveries
 from costlake.settings import Settings
-from ingest import guards, landing
+from ingest import guards, landing, units
 from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
 from ingest.source import Candidate, Delivery, LoadContext, Source, all_sources, source_named
 from ingest.stores import Store, store_for
+
+if TYPE_CHECKING:
+    import duckdb
 
 Progress = Callable[[str], None]
 
@@ -238,7 +242,7 @@ class _Loader:
                 known = load_known_models(self._settings.config_dir / "prices" / "models.yml").models
                 opened = self._source.open(LoadContext(connection, known), delivery, objects)
                 judged = judge(connection, self._source, delivery, self._identity, opened, objects)
-                self._guard(judged, delivery)
+                self._guard(judged, delivery, connection)
                 landing.settle(self._settings, delivery, self._identity, objects)
                 vacated = write_bronze(self._lake, connection, self._source, judged, self._clock)
             finally:
@@ -261,7 +265,7 @@ class _Loader:
         if self._state.refuse(event):
             record_deliveries(self._lake, [event], self._clock)
 
-    def _guard(self, judged: Judged, delivery: Delivery) -> None:
+    def _guard(self, judged: Judged, delivery: Delivery, connection: duckdb.DuckDBPyConnection) -> None:
         active = self._state.active_totals()
         guards.check_not_empty(judged.totals, active, delivery.key)
         guards.check_period(judged.totals, delivery.billing_period, delivery.key)
@@ -273,3 +277,4 @@ class _Loader:
                 delivery.key,
                 self._identity,
             )
+            units.check_units_kept(connection, self._lake, self._source, judged)

@@ -121,6 +121,8 @@ class Source:
         account_of: the billing account that a lone file names, for its export id; None where files name none.
         measures: name → SQL expression over one bronze row, in the billing currency; `billed` and `effective` for bills.
         currency_sql: SQL expression for the ISO currency code of a row.
+        unit_sql: SQL expressions for the SKU of a row and the unit that its quantity is priced in; a delivery in which a known
+            SKU changes to blocks of another size is refused. None where the rows have no such unit.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Source:
     recognises: Callable[[Path], bool]
     measures: Mapping[str, str] = field(default_factory=dict)
     currency_sql: str | None = None
+    unit_sql: tuple[str, str] | None = None
     account_of: Callable[[Path], str | None] = lambda _: None
 
 

@@ -86,6 +86,10 @@ _EFFECTIVE = f"""CASE
  WHEN line_item_line_item_type = 'Fee' AND reservation_reservation_a_r_n IS NOT NULL THEN 0
  ELSE {_BILLED} END"""
 
+# Marketplace models are priced in "Units", and only the description says of how many tokens (provider-formats §7.1).
+_TOKENS = "regexp_extract(lower(line_item_line_item_description), '(thousand|million|1k|1m)[a-z ]* tokens?')"
+_UNIT = ("product_sku", f"CASE WHEN pricing_unit ILIKE 'unit%' THEN coalesce(nullif({_TOKENS}, ''), pricing_unit) ELSE pricing_unit END")
+
 
 def find_legacy(store: Store, export: Export) -> Iterator[Candidate]:
     """The manifest of each `yyyymmdd-yyyymmdd` folder: AWS overwrites it to point to the newest assembly."""
@@ -267,6 +271,7 @@ SOURCES = (
         recognises=_is_legacy,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
+        unit_sql=_UNIT,
         account_of=_payer_of,
     ),
     Source(
@@ -282,6 +287,7 @@ SOURCES = (
         recognises=_is_cur2,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
+        unit_sql=_UNIT,
         account_of=_payer_of,
     ),
 )

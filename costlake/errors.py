@@ -3,6 +3,7 @@
     CostlakeError                 says: what happened, where, what was expected, the next step
     ├── RetryableError            trying again later can help
     │   ├── StoreUnavailable      an object store did not answer
+    │   ├── ObjectReplaced        a file was replaced between the look at it and the copy
     │   └── ConcurrentWrite       another writer committed to the same Delta slice first
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
@@ -17,6 +18,7 @@
             ├── UnlistedPart      a file lies in the delivery's folder that the manifest does not name
             ├── TruncatedFile     a file ends before its format says it does
             ├── UnreadableFile    a file is not what its name and format promise
+            ├── OversizedFile     a packed file unpacks to more than the limits allow
             ├── EmptyDelivery     no rows where rows were expected
             ├── BadValue          a cell is not a value of its column's type (money above all)
             ├── UnknownModel      usage of a model that no price list knows
@@ -62,6 +64,10 @@ class RetryableError(CostlakeError):
 
 class StoreUnavailable(RetryableError):
     """An object store did not answer."""
+
+
+class ObjectReplaced(RetryableError):
+    """A file was replaced between the look at it and the copy."""
 
 
 class ConcurrentWrite(RetryableError):
@@ -114,6 +120,10 @@ class TruncatedFile(DeliveryError):
 
 class UnreadableFile(DeliveryError):
     """A file is not what its name and format promise."""
+
+
+class OversizedFile(DeliveryError):
+    """A packed file unpacks to more than the limits allow."""
 
 
 class EmptyDelivery(DeliveryError):

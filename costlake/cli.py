@@ -232,13 +232,14 @@ def report(period: Annotated[str | None, typer.Option(help="YYYY-MM; default: th
 
 @app.command()
 def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced files stay.")] = 400) -> None:
-    """Checkpoints, vacuum, left-overs of killed writers."""
+    """Small files merged, checkpoints, vacuum, left-overs of killed writers."""
     from costlake import maintain as room
 
     with _reported("maintain") as record:
         result = room.run(Settings.load(), SystemClock(), retention_days)
         record.detail.update(result.vacuumed)
-    console.print(f"{sum(result.vacuumed.values())} files vacuumed, {result.swept} left-overs removed")
+    merged, vacuumed = sum(result.merged.values()), sum(result.vacuumed.values())
+    console.print(f"{merged} small files merged, {vacuumed} files vacuumed, {result.swept} left-overs removed")
 
 
 @app.command()

@@ -160,6 +160,8 @@ class Lake:
         metadata: Mapping[str, str],
         committed_at: dt.datetime,
         claims: Iterable[str] = (),
+        *,
+        data_change: bool = True,
     ) -> int:
         """Put files that are already in place into the log and take others out of it, in one commit.
 
@@ -171,6 +173,7 @@ class Lake:
             metadata: what to write into the commit for auditors, e.g. the delivery id.
             committed_at: the instant from which the removed files count as deleted (vacuum's retention starts there).
             claims: what else two writers must not change at once, by name; the partitions of all files are claimed always.
+            data_change: False where the same rows only get other files.
 
         Returns:
             The version committed; that of the table where there is nothing to do.
@@ -194,14 +197,15 @@ class Lake:
                 new.path.stat().st_size,
                 dict(new.partition),
                 int(new.path.stat().st_mtime * 1000),
-                True,
+                data_change,
                 json.dumps(new.statistics()),
             )
             for new in files
         ]
-        actions += [RemoveAction(old.name, True, deleted_at_ms, partition_values=dict(old.partition)) for old in remove]
+        actions += [RemoveAction(old.name, data_change, deleted_at_ms, partition_values=dict(old.partition)) for old in remove]
         partitions = [*(new.partition for new in files), *(old.partition for old in remove)]
-        claimed = sorted({*("slice/" + "/".join(values.values()) for values in partitions), *claims})
+        own = ("/".join(values[column] for column in spec.partition_by) for values in partitions)
+        claimed = sorted({*(f"slice/{values}" for values in own), *claims})
         before = self._open(spec.layer, spec.name, seen.version)
         transactions = []
         for claim in claimed:

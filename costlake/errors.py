@@ -3,6 +3,7 @@
     CostlakeError                 says: what happened, where, what was expected, the next step
     ├── RetryableError            trying again later can help
     │   ├── StoreUnavailable      an object store did not answer
+    │   ├── ObjectReplaced        a file was replaced between the look at it and the copy
     │   └── ConcurrentWrite       another writer committed to the same Delta slice first
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
@@ -17,11 +18,13 @@
             ├── UnlistedPart      a file lies in the delivery's folder that the manifest does not name
             ├── TruncatedFile     a file ends before its format says it does
             ├── UnreadableFile    a file is not what its name and format promise
+            ├── OversizedFile     a packed file unpacks to more than the limits allow
             ├── EmptyDelivery     no rows where rows were expected
             ├── BadValue          a cell is not a value of its column's type (money above all)
             ├── UnknownModel      usage of a model that no price list knows
             ├── WrongPeriod       rows of a billing period that the manifest does not announce
-            └── ShrunkenDelivery  a redelivery has far less in it than the one it would replace
+            ├── ShrunkenDelivery  a redelivery has far less in it than the one it would replace
+            └── ChangedUnit       a known SKU is measured in blocks of another size
 
 Retry policies test the type (`RetryableError`), never the text.
 """
@@ -61,6 +64,10 @@ class RetryableError(CostlakeError):
 
 class StoreUnavailable(RetryableError):
     """An object store did not answer."""
+
+
+class ObjectReplaced(RetryableError):
+    """A file was replaced between the look at it and the copy."""
 
 
 class ConcurrentWrite(RetryableError):
@@ -115,6 +122,10 @@ class UnreadableFile(DeliveryError):
     """A file is not what its name and format promise."""
 
 
+class OversizedFile(DeliveryError):
+    """A packed file unpacks to more than the limits allow."""
+
+
 class EmptyDelivery(DeliveryError):
     """No rows where rows were expected."""
 
@@ -133,3 +144,7 @@ class WrongPeriod(DeliveryError):
 
 class ShrunkenDelivery(DeliveryError):
     """A redelivery has far less in it than the one it would replace."""
+
+
+class ChangedUnit(DeliveryError):
+    """A known SKU is measured in blocks of another size."""

@@ -1,6 +1,7 @@
-"""Housekeeping: checkpoints, files that no kept version needs, left-overs of killed writers.
+"""Housekeeping: small files merged, checkpoints, files that no kept version needs, left-overs of killed writers.
 
-Data flow: every Delta table of the lake → checkpoint, vacuum; lake/.incoming and staging files of dead writers → gone.
+Data flow: bronze tables → fewer files; every Delta table of the lake → checkpoint, vacuum;
+lake/.incoming and staging files of dead writers → gone.
 
 Vacuum keeps 400 days by default: what we reported a year ago stays answerable (law 7). Landing is never touched.
 Run alone: costlake maintain
@@ -13,6 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from costlake.compact import compact
 from costlake.delta import Lake
 from costlake.periods import Clock
 from costlake.settings import Settings
@@ -24,17 +26,19 @@ _ABANDONED_AFTER = dt.timedelta(days=1)
 
 @dataclass(frozen=True)
 class MaintenanceResult:
-    """What went: files vacuumed per table, and left-overs removed."""
+    """What went: small files merged and files vacuumed, per table, and left-overs removed."""
 
     vacuumed: dict[str, int]
     swept: int
+    merged: dict[str, int]
 
 
 def run(settings: Settings, clock: Clock, retention_days: int = 400) -> MaintenanceResult:
     """Maintain every table; readers of current versions are not disturbed."""
     lake = Lake(settings)
+    merged = {f"bronze.{name}": compact(lake, "bronze", name, clock) for name in lake.tables("bronze")}
     vacuumed = {f"{layer}.{name}": len(lake.maintain(layer, name, retention_days * 24)) for layer in LAYERS for name in lake.tables(layer)}
-    return MaintenanceResult(vacuumed, _sweep(settings, clock.now()))
+    return MaintenanceResult(vacuumed, _sweep(settings, clock.now()), merged)
 
 
 def _sweep(settings: Settings, now: dt.datetime) -> int:

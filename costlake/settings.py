@@ -25,6 +25,8 @@ class Settings(BaseSettings):
         threads: DuckDB and dbt threads.
         memory_limit: DuckDB's memory limit, in its own notation; it spills to disk beyond.
         shrink_tolerance_percent: a redelivery with fewer rows or less gross cost than this below the active one is refused.
+        unpack_limit_bytes: a gzip or zip file that unpacks to more bytes is refused.
+        unpack_limit_ratio: so is one that unpacks to more than this multiple of its own size (beyond 64 MiB).
     """
 
     model_config = SettingsConfigDict(env_prefix="COSTLAKE_", frozen=True, extra="ignore")
@@ -36,6 +38,8 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1)
     memory_limit: str = "2GB"
     shrink_tolerance_percent: int = Field(default=10, ge=0, le=100)
+    unpack_limit_bytes: int = Field(default=64 << 30, ge=1)
+    unpack_limit_ratio: int = Field(default=250, ge=1)
     cosmos: bool = False
 
     @model_validator(mode="before")

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 
 from costlake.datafiles import NewFile
@@ -30,9 +30,6 @@ from ingest import guards
 from ingest.readers import unreadable
 from ingest.rewrite import SLICE, Touched, remaining_sql, touched_files
 from ingest.source import Delivery, LandedObject, Opened, Source
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,6 @@ def judge(
         BadValue: naming file, row and column of the first cell that does not parse.
         UnreadableFile: a file breaks off or is not in its format.
     """
-    import duckdb
-
     try:
         if opened.bad_values_sql is not None:
             _refuse_bad_values(connection, source, opened)
@@ -93,14 +88,26 @@ def judge(
     )
 
 
-def write_bronze(lake: Lake, connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, clock: Clock) -> set[tuple[str, str]]:
+def write_bronze(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    judged: Judged,
+    clock: Clock,
+    settle: Callable[[], None],
+) -> set[tuple[str, str]]:
     """Replace the delivery's slices in one commit, in whatever months their former rows stood.
+
+    Args:
+        lake, connection, source, judged, clock: where, and what `judge` found.
+        settle: puts the delivery's bytes into landing; called when every row is written and compared, before the commit.
 
     Returns:
         (billing period, slice) of the rows that were there and of which the delivery has none.
 
     Raises:
         LakeError: what was written does not read back as what was judged; nothing is committed then.
+        UnreadableFile: a cell that no total needed cannot be read (text that is no UTF-8).
         ConcurrentWrite: another load committed to one of the months meanwhile.
     """
     spec = source.table
@@ -114,6 +121,7 @@ def write_bronze(lake: Lake, connection: duckdb.DuckDBPyConnection, source: Sour
             new.delivered(period)
         for period in sorted({each.period for each in touched if each.stays}):
             new.remaining(period, [each for each in touched if each.period == period and each.stays], slices)
+        settle()
     except BaseException:
         for file in new.files:
             file.path.unlink(missing_ok=True)
@@ -146,7 +154,10 @@ class _Writing:
         rows = sum(total.row_count for total in totals)
         amount = sum((total.control_total for total in totals if total.control_total is not None), Decimal(0))
         slices = sorted({total.slice for total in totals})
-        self._write(period, _delivered_sql(self._judged, period, self._clock), rows, amount, slices)
+        try:
+            self._write(period, _delivered_sql(self._judged, period, self._clock), rows, amount, slices)
+        except duckdb.Error as error:
+            raise unreadable(self._judged.delivery_key, error) from error
 
     def remaining(self, period: str, touched: Sequence[Touched], replaced: Sequence[str]) -> None:
         """The rows that stay of a month's files that lose others."""
@@ -179,12 +190,18 @@ class _Writing:
 
 
 def _control_totals(connection: duckdb.DuckDBPyConnection, source: Source) -> list[ControlTotal]:
+    """One pass over the files: what each slice holds, by SKU and unit too, for `ingest.units` (temp table `delivery_totals`)."""
     billed = source.measures.get("billed")
-    currency = source.currency_sql or "NULL"
-    total = f"sum({billed}), sum(greatest({billed}, 0))" if billed else "NULL, NULL"
+    currency = source.currency_sql or "CAST(NULL AS VARCHAR)"
+    sku, unit = source.unit_sql or ("NULL", "NULL")
+    total = f"sum({billed}) AS billed, sum(greatest({billed}, 0)) AS gross" if billed else "NULL AS billed, NULL AS gross"
+    connection.execute(
+        f"CREATE TEMP TABLE delivery_totals AS SELECT _billing_period, _slice, {currency} AS currency, {sku} AS sku, {unit} AS unit, "
+        f"count(*) AS row_count, {total} FROM ({_complete(source, 'SELECT * FROM delivery')}) GROUP BY ALL"
+    )
     rows = connection.execute(
-        f"SELECT _billing_period, _slice, {currency}, count(*), {total} FROM ({_complete(source, 'SELECT * FROM delivery')}) "
-        "GROUP BY ALL ORDER BY ALL"
+        "SELECT _billing_period, _slice, currency, sum(row_count)::BIGINT, sum(billed), sum(gross) FROM delivery_totals GROUP BY 1, 2, 3 "
+        "ORDER BY 1, 2, 3"
     ).fetchall()
     return [ControlTotal(period, slice_, code, count, billed_, gross) for period, slice_, code, count, billed_, gross in rows]
 
@@ -197,8 +214,11 @@ def _complete(source: Source, select: str) -> str:
 def _refuse_bad_values(connection: duckdb.DuckDBPyConnection, source: Source, opened: Opened) -> None:
     assert opened.bad_values_sql is not None
     assert opened.locate_bad_sql is not None
-    counted = connection.execute(opened.bad_values_sql).fetchall()
-    bad = sorted((column, count) for column, count in counted if count)
+    counted = dict(connection.execute(opened.bad_values_sql).fetchall())
+    rows = counted.pop("", 0)
+    if opened.check_rows is not None:
+        opened.check_rows(rows)
+    bad = sorted((column, count) for column, count in counted.items() if count)
     if bad:
         column, count = bad[0]
         key, row_number, value = connection.execute(opened.locate_bad_sql(column)).fetchall()[0]

@@ -6,35 +6,16 @@ Sources: provider-formats §0.3 (control totals, shrink alarm), AWS CUR guide (t
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
-from costlake.errors import BadValue, EmptyDelivery, ShrunkenDelivery, TruncatedFile, UnlistedPart, UnreadableFile, WrongPeriod
+from costlake.errors import BadValue, EmptyDelivery, ShrunkenDelivery, UnlistedPart, WrongPeriod
 from costlake.runs import ControlTotal
 from ingest.stores import StoredObject
 
-_CHUNK_BYTES = 1 << 20
-_PARQUET_MAGIC = b"PAR1"
 Active = Mapping[tuple[str, str, str | None], ControlTotal]
 _AGAIN = "wait for the next delivery, or ask the provider to deliver the period again"
-
-
-def check_container(path: Path, key: str) -> None:
-    """The file is whole as its format says: gzip to its checksum, Parquet with both magic numbers, not empty.
-
-    DuckDB reads a gzip stream that stops early as if it had ended there: a silent loss of rows, hence this check.
-    """
-    size = path.stat().st_size
-    if size == 0:
-        raise EmptyDelivery("the file has 0 bytes", where=key, expected="a file with a header", next_step=_AGAIN)
-    if path.name.endswith(".gz"):
-        _check_gzip(path, key)
-    elif ".parquet" in path.name:
-        _check_parquet(path, key, size)
 
 
 def check_no_unlisted(listed: Iterable[str], found: Iterable[StoredObject], manifest_key: str, suffixes: tuple[str, ...]) -> None:
@@ -132,27 +113,3 @@ def _refuse_shrunken(what: str, slice_: str, before: object, after: object, keep
         expected=f"at least {keep * 100:.0f} % of what it replaces",
         next_step=f"compare with the provider's console; if the smaller one is right: costlake ingest --accept {delivery_id}",
     )
-
-
-def _check_gzip(path: Path, key: str) -> None:
-    try:
-        with gzip.open(path, "rb") as stream:
-            while stream.read(_CHUNK_BYTES):
-                pass
-    except EOFError as error:
-        raise TruncatedFile(
-            "the gzip stream ends before its end marker", where=key, expected="a whole gzip file", next_step=_AGAIN
-        ) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableFile(f"not a valid gzip file ({error})", where=key, expected="a gzip file", next_step=_AGAIN) from error
-
-
-def _check_parquet(path: Path, key: str, size: int) -> None:
-    with path.open("rb") as stream:
-        head = stream.read(4)
-        stream.seek(max(0, size - 4))
-        tail = stream.read(4)
-    if head != _PARQUET_MAGIC:
-        raise UnreadableFile("not a Parquet file", where=key, expected="PAR1 at the start", next_step=_AGAIN)
-    if tail != _PARQUET_MAGIC or size < 12:
-        raise TruncatedFile("the Parquet file has no footer", where=key, expected="PAR1 at the end", next_step=_AGAIN)

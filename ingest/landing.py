@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from costlake.errors import StoreUnavailable
+from costlake.errors import ObjectReplaced
 from costlake.settings import Settings
-from ingest.guards import check_container
+from ingest import containers
 from ingest.source import Delivery, LandedObject
 from ingest.stores import Store
 
-_ENDINGS = (".csv.gz", ".parquet", ".ndjson.gz", ".json.gz")
+_ENDINGS = (".csv.gz", ".csv.zip", ".parquet", ".ndjson.gz", ".json.gz")
 
 
 def delivery_id(delivery: Delivery, etags: tuple[str, ...]) -> str:
@@ -39,16 +39,22 @@ def incoming(settings: Settings, store: Store, delivery: Delivery, etags: tuple[
     """Copy a delivery's files into a private folder, check that each is whole, and remove the folder afterwards.
 
     Yields the files in the manifest's order. Raises TruncatedFile, UnreadableFile, EmptyDelivery or MissingPart, and
-    StoreUnavailable (retryable) when a file is replaced between the look at it and the copy.
+    ObjectReplaced (retryable) when a file is replaced between the look at it and the copy.
     """
     area = settings.lake / ".incoming"
     area.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=area))
     try:
         pairs = zip(delivery.objects, etags, strict=True)
-        yield tuple(_fetch(store, stored.key, etag, folder / f"{number:05d}") for number, (stored, etag) in enumerate(pairs))
+        most = limits(settings)
+        yield tuple(_fetch(store, stored.key, etag, folder / f"{number:05d}", most) for number, (stored, etag) in enumerate(pairs))
     finally:
         shutil.rmtree(folder)
+
+
+def limits(settings: Settings) -> containers.Limits:
+    """How much a packed file may unpack to."""
+    return containers.Limits(settings.unpack_limit_bytes, settings.unpack_limit_ratio)
 
 
 def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple[LandedObject, ...]) -> None:
@@ -59,7 +65,7 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
         if not target.exists():
             # A hard link into place is atomic, and the incoming copy stays readable for the load.
             with suppress(FileExistsError):  # another ingest of the same bytes was quicker
-                os.link(landed.path, target)
+                os.link(landed.raw or landed.path, target)
             target.chmod(0o444)
     record = {
         "delivery_id": identity,
@@ -77,19 +83,20 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
     partial.replace(folder / f"{identity}.json")
 
 
-def _fetch(store: Store, key: str, expected_etag: str, folder: Path) -> LandedObject:
+def _fetch(store: Store, key: str, expected_etag: str, folder: Path, most: containers.Limits) -> LandedObject:
     folder.mkdir()
     path = folder / Path(key).name
     etag = store.fetch(key, path)
     if etag != expected_etag:
-        raise StoreUnavailable(
+        raise ObjectReplaced(
             "the file was replaced while it was read",
             where=key,
             expected=f"sha256 {expected_etag}",
             next_step="run the ingest again: the provider was writing a new delivery",
         )
-    check_container(path, key)
-    return LandedObject(key, etag, path, path.stat().st_size)
+    (folder / "unpacked").mkdir()
+    readable = containers.opened(path, key, folder / "unpacked", most)
+    return LandedObject(key, etag, readable.path, path.stat().st_size, path, readable.line_count)
 
 
 def _ending(key: str) -> str:

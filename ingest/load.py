@@ -10,22 +10,32 @@ Run alone: costlake ingest aws-main
 
 from __future__ import annotations
 
+import csv
 import re
+import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costlake.config import Export, load_accounts, load_known_models
 from costlake.delta import Lake, open_duckdb
-from costlake.errors import ConfigError, CostlakeError, ManifestError
+from costlake.errors import ConfigError, CostlakeError, DeliveryError, ManifestError, ObjectReplaced
 from costlake.periods import Clock
 from costlake.runs import DeliveryEvent, delivery_events, record_deliveries
 from costlake.settings import Settings
-from ingest import guards, landing
+from ingest import containers, guards, landing, units
 from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
+from ingest.manifests import check_once
 from ingest.source import Candidate, Delivery, LoadContext, Source, all_sources, source_named
 from ingest.stores import Store, store_for
+
+if TYPE_CHECKING:
+    import duckdb
 
 Progress = Callable[[str], None]
 
@@ -95,9 +105,22 @@ def ingest_file(
     A later file of the same export id and month replaces an earlier one. Without a given id it is made of the source and
     the billing account (a file) or the folder's name, so that two organisations' bills never replace each other.
     """
-    source = source_named(source_name) if source_name else recognise(path)
-    export = Export(id=export_id or _default_id(source, path), source=source.name, location=str(path.resolve()))
+    with _readable(settings, path) as readable:
+        source = source_named(source_name) if source_name else recognise(readable)
+        export = Export(id=export_id or _default_id(source, readable), source=source.name, location=str(path.resolve()))
     return ingest_stream(settings, export, clock, accept=accept, accept_partial=accept_partial, progress=progress)
+
+
+@contextmanager
+def _readable(settings: Settings, path: Path) -> Iterator[Path]:
+    """The path, or the only member of a zip file, unpacked for as long as its source is being found out."""
+    if not (path.is_file() and path.name.endswith(".zip")):
+        yield path
+        return
+    area = settings.lake / ".incoming"
+    area.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=area) as folder:
+        yield containers.opened(path, path.name, Path(folder), landing.limits(settings)).path
 
 
 def _default_id(source: Source, path: Path) -> str:
@@ -170,7 +193,7 @@ def recognise(path: Path) -> Source:
         raise ConfigError("no such file", where=str(path), expected="a data file or an export's folder", next_step="check the path")
     sources = list(all_sources().values())
     if path.is_file():
-        matching = [source for source in sources if source.recognises(path)]
+        matching = [source for source in sources if _recognises(source, path)]
     else:
         matching = [s for s in sources if next(_found(s, path), None) is not None]
     if len(matching) != 1:
@@ -181,6 +204,16 @@ def recognise(path: Path) -> Source:
             next_step="name its source with --source",
         )
     return matching[0]
+
+
+def _recognises(source: Source, path: Path) -> bool:
+    import duckdb
+
+    try:
+        return source.recognises(path)
+    # What a stranger's bytes do to a reader of text, gzip, JSON, CSV or Parquet: then the file is not of its kind.
+    except (ValueError, EOFError, OSError, RecursionError, csv.Error, zlib.error, duckdb.Error):
+        return False
 
 
 def _found(source: Source, folder: Path) -> Iterator[Candidate]:
@@ -206,6 +239,22 @@ def _candidates(source: Source, export: Export, *, accept_partial: bool) -> tupl
     return store, candidates
 
 
+def _check_in_force(candidate: Candidate, delivery: Delivery) -> None:
+    """The marker still says what it said before the files were fetched: otherwise they may be of two deliveries."""
+    try:
+        now = candidate.resolve()
+        same = (now.manifest, now.objects) == (delivery.manifest, delivery.objects)
+    except DeliveryError:
+        same = False
+    if not same:
+        raise ObjectReplaced(
+            "the delivery was replaced while it was read",
+            where=delivery.key,
+            expected="the manifest and the files that were there at the first look",
+            next_step="run the ingest again: the provider was writing a new delivery",
+        )
+
+
 class _Loader:
     """One delivery on its way into bronze."""
 
@@ -227,20 +276,22 @@ class _Loader:
     def load(self, candidate: Candidate, result: IngestResult) -> None:
         """Judge and write one delivery; leaves everything as it was when it is active already."""
         delivery = candidate.resolve()
+        check_once((stored.key for stored in delivery.objects), delivery.key)
         etags = tuple(self._store.digest(stored.key) for stored in delivery.objects)
         self._identity = landing.delivery_id(delivery, etags)
         if self._state.is_done(self._identity, current=delivery.current):
             result.unchanged += 1
             return
         with landing.incoming(self._settings, self._store, delivery, etags) as objects:
+            _check_in_force(candidate, delivery)
             connection = open_duckdb(self._settings)
             try:
                 known = load_known_models(self._settings.config_dir / "prices" / "models.yml").models
                 opened = self._source.open(LoadContext(connection, known), delivery, objects)
                 judged = judge(connection, self._source, delivery, self._identity, opened, objects)
-                self._guard(judged, delivery)
-                landing.settle(self._settings, delivery, self._identity, objects)
-                vacated = write_bronze(self._lake, connection, self._source, judged, self._clock)
+                self._guard(judged, delivery, connection)
+                settle = partial(landing.settle, self._settings, delivery, self._identity, objects)
+                vacated = write_bronze(self._lake, connection, self._source, judged, self._clock, settle)
             finally:
                 connection.close()
         record_deliveries(self._lake, self._state.loaded(judged, vacated), self._clock)
@@ -261,7 +312,7 @@ class _Loader:
         if self._state.refuse(event):
             record_deliveries(self._lake, [event], self._clock)
 
-    def _guard(self, judged: Judged, delivery: Delivery) -> None:
+    def _guard(self, judged: Judged, delivery: Delivery, connection: duckdb.DuckDBPyConnection) -> None:
         active = self._state.active_totals()
         guards.check_not_empty(judged.totals, active, delivery.key)
         guards.check_period(judged.totals, delivery.billing_period, delivery.key)
@@ -273,3 +324,4 @@ class _Loader:
                 delivery.key,
                 self._identity,
             )
+            units.check_units_kept(connection, self._lake, self._source, judged)

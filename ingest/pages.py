@@ -25,11 +25,13 @@ from costlake.config import Export
 from costlake.errors import BadValue, ManifestError, UnknownModel, UnreadableFile
 from costlake.money import at_scale, parse_money
 from ingest.guards import check_no_unlisted
+from ingest.manifests import json_object, names_in
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened
 from ingest.stores import Store
 
 _MARKER = "pull.json"
 _PAGE_SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
+_MARKED = '{"pages": ["page-001.json", …]}, names in the same folder'
 _AGAIN = "pull the window again; nothing of it was loaded"
 Json = dict[str, Any]
 
@@ -55,17 +57,9 @@ def find_pulls(store: Store, export: Export) -> Iterator[Candidate]:
 
 def _resolve(store: Store, export: Export, folder: str, marker: str) -> Delivery:
     manifest = store.read(marker)
-    try:
-        names = json.loads(manifest)["pages"]
-        if not names or not all(isinstance(name, str) and "/" not in name for name in names):
-            raise KeyError("pages")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(
-            "the commit marker is not JSON or lists no pages",
-            where=marker,
-            expected='{"pages": ["page-001.json", …]}, names in the same folder',
-            next_step=_AGAIN,
-        ) from error
+    names = names_in(json_object(manifest, marker, _MARKED), "pages", marker, _MARKED)
+    if any("/" in name for name in names):
+        raise ManifestError("a page is named with its path", where=marker, expected=_MARKED, next_step=_AGAIN)
     objects = tuple(store.stat(f"{folder}/{name}") for name in names)
     check_no_unlisted([*(stored.key for stored in objects), marker], store.list(folder), marker, _PAGE_SUFFIXES)
     return Delivery(export, marker, objects, manifest, current=False)
@@ -128,7 +122,7 @@ def _pages(landed: LandedObject) -> Iterator[Json]:
         pages = content if isinstance(content, list) else [content]
         if not all(isinstance(page, dict) and isinstance(page.get("data"), list) for page in pages):
             raise ValueError("no page object with a list `data`")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableFile(
             f"not a page of the API ({error})", where=landed.key, expected="JSON with a list `data`", next_step=_AGAIN
         ) from error

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
 from costlake.errors import UnreadableFile
 from costlake.sql import identifier, literal
 from costlake.tables import TEXT
-from ingest.readers import Scan, bad_cells, typed_column
+from ingest.readers import Scan, bad_cells, count_records, typed_column
 from ingest.source import LandedObject, Opened
 
 Parser = Callable[[str, str], str]
@@ -62,6 +63,11 @@ class Part:
             )
 
     @property
+    def key(self) -> str:
+        """The provider's name of the file."""
+        return self._landed.key
+
+    @property
     def from_sql(self) -> str:
         """What follows FROM for the file's rows."""
         return self._scan.from_sql
@@ -98,14 +104,22 @@ class Part:
         )
         return f"SELECT {', '.join(columns)}, {lineage} FROM {self._scan.from_sql}"
 
-    def check_sql(self) -> list[str]:
-        """Queries of (column_name, bad_count)."""
-        counts = {name: bad for name in self._raw if (bad := self._bad(name)) is not None}
-        if not counts:
-            return []
-        sums = ", ".join(f"count(*) FILTER (WHERE {bad})" for bad in counts.values())
-        names = ", ".join(literal(name) for name in counts)
-        return [f"SELECT unnest([{names}]) AS column_name, unnest([{sums}]) AS bad_count FROM {self._scan.from_sql}"]
+    def check_sql(self) -> str:
+        """Query of (column_name, bad_count), and the number of rows under the name ''."""
+        counts = {name: f"count(*) FILTER (WHERE {bad})" for name in self._raw if (bad := self._bad(name)) is not None}
+        if self.line_count is not None:
+            counts[""] = "count(*)"
+        names, sums = ", ".join(literal(name) for name in counts), ", ".join(counts.values())
+        return f"SELECT unnest([{names}]::VARCHAR[]) AS column_name, unnest([{sums}]::BIGINT[]) AS bad_count FROM {self._scan.from_sql}"
+
+    @property
+    def line_count(self) -> int | None:
+        """Lines of a CSV file; None for others."""
+        return self._landed.line_count if self._scan.is_text else None
+
+    def record_count(self) -> int:
+        """Rows of a CSV file, counted one by one by another reader than DuckDB."""
+        return count_records(self._landed.path, self._landed.key)
 
     def locate_sql(self, column: str) -> str | None:
         """The first bad cell of a column as (object key, row number, value); None where the file has none or cannot have one."""
@@ -131,11 +145,30 @@ class Part:
 
 def opened(parts: Sequence[Part], selects: Sequence[str]) -> Opened:
     """A delivery of several files, each with its select, as the loader wants it."""
-    checks = [sql for part in parts for sql in part.check_sql()]
     extra = sorted({name for part in parts for name in part.extra_names()})
+    checks = " UNION ALL ".join(part.check_sql() for part in parts)
     return Opened(
         select_sql=" UNION ALL BY NAME ".join(selects),
         extra_columns=tuple(pa.field(name, TEXT) for name in extra),
-        bad_values_sql=f"SELECT column_name, sum(bad_count)::BIGINT FROM ({' UNION ALL '.join(checks)}) GROUP BY 1" if checks else None,
+        bad_values_sql=f"SELECT column_name, sum(bad_count)::BIGINT FROM ({checks}) GROUP BY 1",
         locate_bad_sql=lambda column: " UNION ALL ".join(sql for part in parts if (sql := part.locate_sql(column)) is not None),
+        check_rows=partial(_check_rows, parts),
     )
+
+
+def _check_rows(parts: Sequence[Part], read: int) -> None:
+    """Every line became a row. DuckDB 1.5.5 drops what follows a quote that is never closed, without a word.
+
+    Where lines and rows differ (a line break inside a cell, an empty line), the rows are counted one by one.
+    """
+    texts = [part for part in parts if part.line_count is not None]
+    if read == sum((part.line_count or 1) - 1 for part in texts):
+        return
+    there = sum(part.record_count() for part in texts)
+    if read != there:
+        raise UnreadableFile(
+            f"{read} rows were read of {there}: a quote is opened and never closed, or a line breaks off",
+            where=", ".join(part.key for part in texts[:3]),
+            expected="as many rows as the files have",
+            next_step="ask the provider to deliver the period again; nothing of it was loaded",
+        )

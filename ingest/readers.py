@@ -40,11 +40,13 @@ class Scan:
         from_sql: what follows FROM.
         columns: name in the file → DuckDB type.
         row_number_sql: 1-based number of the row in the file, header not counted.
+        is_text: whether it is a CSV file.
     """
 
     from_sql: str
     columns: dict[str, str]
     row_number_sql: str
+    is_text: bool = False
 
 
 def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
@@ -70,12 +72,21 @@ def unreadable(key: str, error: Exception) -> UnreadableFile:
 
 
 def csv_header(path: Path) -> tuple[list[str], int]:
-    """The header of a CSV or CSV.gz file without BOM, and the number of fields of its first data row (0: no row)."""
+    """The header of a CSV, CSV.gz or CSV.zip file without BOM, and the number of fields of its first data row (0: no row)."""
     with _open_text(path) as lines:
         rows = csv.reader(lines)
         header = [name.strip() for name in next(rows, [])]
         first = next(rows, [])
     return header, len(first)
+
+
+def count_records(path: Path, key: str) -> int:
+    """Rows of a CSV or CSV.gz file without header and empty lines, as Python's reader counts them (slow: a line at a time)."""
+    try:
+        with _open_text(path) as lines:
+            return max(0, sum(1 for row in csv.reader(lines) if row) - 1)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise unreadable(key, error) from error
 
 
 def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
@@ -112,7 +123,7 @@ def _scan_csv(path: Path, key: str) -> Scan:
         # One thread reads, so that the row number is the line's: bronze is written without keeping the order of rows.
         f"parallel = false, max_line_size = {_MAX_LINE_BYTES}, compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
     )
-    return Scan(source, dict.fromkeys(names, "VARCHAR"), "row_number() OVER ()")
+    return Scan(source, dict.fromkeys(names, "VARCHAR"), "row_number() OVER ()", is_text=True)
 
 
 def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:

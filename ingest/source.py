@@ -62,12 +62,23 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LandedObject:
-    """A data file as it lies in landing (or, while it is judged, in the incoming area)."""
+    """A data file in the incoming area, while it is judged.
+
+    Attributes:
+        key: the provider's name of it.
+        etag: sha256 of its bytes.
+        path: the file to read: the delivered one, or what was unpacked from it where it is a zip.
+        byte_count: size of what was delivered.
+        raw: the untouched bytes, for landing, where they are another file than `path`.
+        line_count: lines of a text file, so that readers can tell whether they have read all of it.
+    """
 
     key: str
     etag: str
     path: Path
     byte_count: int
+    raw: Path | None = None
+    line_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +102,10 @@ class Opened:
         select_sql: yields the source's bronze columns (typed), `_billing_period`, `_slice`, `_object_key`, `_object_etag`
             and `_row_number`; the loader adds the rest of the lineage.
         extra_columns: columns beyond the TableSpec that this delivery brings; text only.
-        bad_values_sql: counts cells that do not parse, as (column_name, bad_count) rows; None where `open` has checked.
+        bad_values_sql: counts cells that do not parse, as (column_name, bad_count) rows; None where `open` has checked. The name ''
+            stands for the rows that were read, where `check_rows` is given.
         empty_slices: (billing period, slice) pairs that the delivery covers and says are empty: their rows go.
+        check_rows: refuses a delivery of which that many rows were read, if its files have others.
         locate_bad_sql: given a column name, finds (object_key, row_number, value) of its first bad cell.
     """
 
@@ -100,6 +113,7 @@ class Opened:
     extra_columns: tuple[pa.Field, ...] = ()
     bad_values_sql: str | None = None
     locate_bad_sql: Callable[[str], str] | None = None
+    check_rows: Callable[[int], None] | None = None
     empty_slices: tuple[tuple[str, str], ...] = ()
 
 
@@ -121,6 +135,8 @@ class Source:
         account_of: the billing account that a lone file names, for its export id; None where files name none.
         measures: name → SQL expression over one bronze row, in the billing currency; `billed` and `effective` for bills.
         currency_sql: SQL expression for the ISO currency code of a row.
+        unit_sql: SQL expressions for the SKU of a row and the unit that its quantity is priced in; a delivery in which a known
+            SKU changes to blocks of another size is refused. None where the rows have no such unit.
     """
 
     name: str
@@ -135,6 +151,7 @@ class Source:
     recognises: Callable[[Path], bool]
     measures: Mapping[str, str] = field(default_factory=dict)
     currency_sql: str | None = None
+    unit_sql: tuple[str, str] | None = None
     account_of: Callable[[Path], str | None] = lambda _: None
 
 

@@ -11,7 +11,6 @@ Run alone: costlake ingest path/to/cur.parquet
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -23,6 +22,7 @@ from costlake.config import Export
 from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, TableSpec, bronze_table
 from ingest.guards import check_no_unlisted
+from ingest.manifests import json_object, names_in
 from ingest.parts import Layout, Part, opened
 from ingest.readers import csv_header, scan_file, unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
@@ -30,6 +30,7 @@ from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEX
 from ingest.stores import Store, StoredObject
 
 _DATA_SUFFIXES = (".parquet", ".csv.gz", ".csv", ".zip")
+_MANIFEST = "a JSON object with reportKeys (legacy) or dataFiles (CUR 2.0)"
 _REQUIRED = frozenset(
     {
         "bill_billing_period_start_date",
@@ -86,6 +87,10 @@ _EFFECTIVE = f"""CASE
  WHEN line_item_line_item_type = 'Fee' AND reservation_reservation_a_r_n IS NOT NULL THEN 0
  ELSE {_BILLED} END"""
 
+# Marketplace models are priced in "Units", and only the description says of how many tokens (provider-formats §7.1).
+_TOKENS = "regexp_extract(lower(line_item_line_item_description), '(thousand|million|1k|1m)[a-z ]* tokens?')"
+_UNIT = ("product_sku", f"CASE WHEN pricing_unit ILIKE 'unit%' THEN coalesce(nullif({_TOKENS}, ''), pricing_unit) ELSE pricing_unit END")
+
 
 def find_legacy(store: Store, export: Export) -> Iterator[Candidate]:
     """The manifest of each `yyyymmdd-yyyymmdd` folder: AWS overwrites it to point to the newest assembly."""
@@ -104,25 +109,27 @@ def find_exports(store: Store, export: Export) -> Iterator[Candidate]:
 
 
 def _manifests(store: Store, export: Export, folder: str, period: str) -> Iterator[Candidate]:
-    for stored in store.list(folder):
-        if stored.key.endswith("-Manifest.json"):
-            yield Candidate(stored.key, partial(_resolve, store, export, stored.key, period))
+    keys = [stored.key for stored in store.list(folder) if stored.key.endswith("-Manifest.json")]
+    if len(keys) > 1:
+        yield Candidate(folder, partial(_refuse_rivals, keys))
+    elif keys:
+        yield Candidate(keys[0], partial(_resolve, store, export, keys[0], period))
+
+
+def _refuse_rivals(keys: list[str]) -> Delivery:
+    """Two pointers to the delivery in force would replace each other's month at every run."""
+    raise ManifestError(
+        f"{len(keys)} manifests lie in one billing period",
+        where=", ".join(keys),
+        expected="one: AWS overwrites it when it delivers the period again",
+        next_step="remove the one that is not AWS's, or give the second report an export of its own",
+    )
 
 
 def _resolve(store: Store, export: Export, manifest_key: str, period: str) -> Delivery:
     manifest = store.read(manifest_key)
-    try:
-        content = json.loads(manifest)
-        uris = content["reportKeys"] if "reportKeys" in content else content["dataFiles"]
-        if not uris or not all(isinstance(uri, str) for uri in uris):
-            raise KeyError("dataFiles")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(
-            "the manifest is not JSON or lists no files",
-            where=manifest_key,
-            expected="a JSON object with reportKeys (legacy) or dataFiles (CUR 2.0)",
-            next_step="wait until AWS has finished writing it, then ingest again",
-        ) from error
+    content = json_object(manifest, manifest_key, _MANIFEST)
+    uris = names_in(content, "reportKeys" if "reportKeys" in content else "dataFiles", manifest_key, _MANIFEST)
     objects = tuple(_locate(store, uri, manifest_key) for uri in uris)
     keys = [stored.key for stored in objects]
     for folder in sorted({key.rpartition("/")[0] for key in keys}):
@@ -267,6 +274,7 @@ SOURCES = (
         recognises=_is_legacy,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
+        unit_sql=_UNIT,
         account_of=_payer_of,
     ),
     Source(
@@ -282,6 +290,7 @@ SOURCES = (
         recognises=_is_cur2,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},
         currency_sql="line_item_currency_code",
+        unit_sql=_UNIT,
         account_of=_payer_of,
     ),
 )

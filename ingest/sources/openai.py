@@ -186,5 +186,6 @@ SOURCES = (
         recognises=lambda path: _holds(_COST_RESULT, path),
         measures={"billed": "amount_value", "effective": "amount_value"},
         currency_sql="upper(amount_currency)",
+        unit_sql=("line_item", "quantity_unit"),
     ),
 )

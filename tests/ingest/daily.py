@@ -53,6 +53,7 @@ DAILY = Source(
     recognises=lambda _: False,
     measures={"billed": "cost", "effective": "cost"},
     currency_sql="currency",
+    unit_sql=("sku", "unit"),
 )
 
 # month → costs of that month's rows

@@ -150,6 +150,12 @@ def _cost_suite() -> Suite:
         between("line_count", 1, None, _REBUILD),
         _iso_rule("billing_currency", place),
         no_rows(
+            "every_currency_has_a_rate",
+            "SELECT DISTINCT billing_period, billing_currency, exchange_rate_reason FROM {batch} WHERE exchange_rate IS NULL",
+            "run `costlake rates`; where the ECB quotes no rate, give one as an override in config/currency.yml",
+            severity="warn",
+        ),
+        no_rows(
             "owner_or_reason_is_given",
             f"SELECT {place} FROM {{batch}} WHERE owner IS NULL AND owner_reason IS NULL",
             "give the row an owner or a reason in its staging model (law 3)",

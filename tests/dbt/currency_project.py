@@ -21,6 +21,7 @@ from costlake.delta import Lake
 from costlake.periods import BillingPeriod, FixedClock
 from costlake.runs import ControlTotal, DeliveryEvent, record_deliveries
 from costlake.settings import Settings
+from costlake.tables import TableSpec
 from tests.dbt import bronze, estate
 from tests.dbt.aws_project import run_dbt
 
@@ -50,13 +51,17 @@ class Currencies:
         with duckdb.connect(str(self.warehouse)) as connection:
             return connection.execute(sql).fetchall()
 
+    spec = staticmethod(TableSpec)
+
     def published(self) -> Lake:
         """The lake, with the marts as published tables."""
         lake = Lake(self.settings)
+        if lake.tables("marts"):
+            return lake
         with duckdb.connect(str(self.warehouse)) as connection:
             for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts'").fetchall():
                 rows = connection.execute(f"SELECT * FROM marts.{name}").to_arrow_table()
-                lake.overwrite(rates.TableSpec("marts", name, rows.schema), rows)
+                lake.overwrite(TableSpec("marts", name, rows.schema), rows)
         return lake
 
 

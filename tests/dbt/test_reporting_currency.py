@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from costlake.settings import PROJECT_ROOT
-from tests.dbt.currency_project import BILLS, MONTHS, Currencies, build_currencies
+from tests.dbt.currency_project import BILLS, MONTHS, Currencies
 
 DBT = PROJECT_ROOT / "dbt"
 # Units of each currency per euro, as the ECB published them on 30 September and 30 October 2026.
@@ -25,12 +25,6 @@ PER_EURO = {
     "2026-10": {"USD": "1.1172", "EUR": "1", "NOK": "10.312", "CAD": "1.5606"},
 }
 COSTS = ("billed_cost", "effective_cost", "list_cost", "contracted_cost")
-
-
-@pytest.fixture(scope="session")
-def currencies(tmp_path_factory: pytest.TempPathFactory) -> Currencies:
-    """The estate with five currencies, read only."""
-    return build_currencies(tmp_path_factory.mktemp("currencies"))
 
 
 def twelve(amount: Fraction) -> Decimal:

@@ -145,8 +145,9 @@ def _by_currency(found: list[Part], unrated: list[str]) -> Table:
         key="currencies",
         title="By billing currency",
         columns=(
-            Column("Currency"), Column("Billed in it", "money"), Column("Effective in it", "money"), Column(f"Billed {reporting}", "money"),
-            Column(f"Effective {reporting}", "money"), Column("Share", "percent"), Column("Rate is"),
+            Column("Currency"), Column("Billed, original", "money"), Column("Effective, original", "money"),
+            Column(f"Billed {reporting}", "money"), Column(f"Effective {reporting}", "money"), Column("Share", "percent"),
+            Column("Rate is"),
         ),
         rows=tuple(rows),
         total=("Total", None, None, billed, effective, ratio(effective, effective), None),

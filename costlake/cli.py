@@ -76,9 +76,9 @@ def run(
         record.detail.update({"loaded": loaded} if loaded else {})
     _print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
-    for error in refused:
+    for error in (*refused, *result.held_rates):
         _print_error(error)
-    if refused:
+    if refused or result.held_rates:
         raise typer.Exit(FATAL)
 
 
@@ -143,6 +143,27 @@ def ingest(
     if refused:
         only_retryable = all(isinstance(error, RetryableError) for result in results for error in result.refused)
         raise typer.Exit(TRY_AGAIN if only_retryable else FATAL)
+
+
+@app.command()
+def rates(
+    relock: Annotated[list[str] | None, typer.Option(help="YYYY-MM: take this locked month's rates anew, as a restatement.")] = None,
+) -> None:
+    """Exchange rates into the reporting currency, per month and currency billed; locked when the month is over."""
+    from costlake import rates as room
+
+    with _reported("rates") as record:
+        result = room.run(Settings.load(), SystemClock(), relock or [])
+        changed = [f"{rate.month} {rate.from_currency} {rate.rate} {rate.to_currency}" for rate in result.written]
+        record.detail.update({"rates": changed} if changed else {})
+    restated = sum(rate.restated_rate is not None for rate in result.written)
+    console.print(f"{len(result.written)} rates written, {restated} of them restate a locked one")
+    for month, currency in result.missing:
+        console.print(f"  {month} {currency}: no rate; amounts stay empty until config/currency.yml overrides it", highlight=False)
+    for error in result.held:
+        _print_error(error)
+    if result.held:
+        raise typer.Exit(FATAL)
 
 
 @app.command()
@@ -275,8 +296,8 @@ def sources() -> None:
 
 @config_app.command("check")
 def config_check() -> None:
-    """Validate config/accounts.yml and config/prices/models.yml."""
-    from costlake.config import load_known_models
+    """Validate config/accounts.yml, config/currency.yml and config/prices/models.yml."""
+    from costlake.config import load_currency, load_known_models
     from ingest.load import configured_exports
     from ingest.source import source_named
 
@@ -286,6 +307,7 @@ def config_check() -> None:
             source_named(export.source)
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
         load_known_models(settings.config_dir / "prices" / "models.yml")
+        load_currency(settings.config_dir / "currency.yml")
 
 
 def main() -> None:

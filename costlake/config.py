@@ -1,19 +1,24 @@
 """The files of config/ as pydantic models; an error names the file, the key and what was expected.
 
-Data flow: config/accounts.yml → `Accounts` → `ingest`.
+Data flow: config/accounts.yml → `Accounts` → `ingest`; config/currency.yml → `Currency` → `costlake.rates`.
 Run alone: costlake config check
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from costlake.currencies import ISO_4217
 from costlake.errors import ConfigError
+from costlake.money import BRONZE_SCALE, parse_money
+from costlake.periods import BillingPeriod
 
 Model = TypeVar("Model", bound=BaseModel)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -77,6 +82,82 @@ class KnownModels(BaseModel):
     models: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+def _known_currency(code: str) -> str:
+    if code not in ISO_4217:
+        raise ValueError(f"{code!r} is no ISO 4217 currency code")
+    return code
+
+
+def _billing_month(label: str) -> str:
+    return BillingPeriod.parse(label).label
+
+
+def _exact_rate(text: object) -> Decimal:
+    # Only text keeps every digit that was written: YAML's own float has 15 to 17 of them.
+    rate = parse_money(text) if isinstance(text, str) else None
+    if rate is None or not 0 < rate < _RATE_LIMIT:
+        raise ValueError(f"{text!r} is no exchange rate: expected a number above 0 and below {_RATE_LIMIT:,}")
+    if int(rate.normalize().as_tuple().exponent) < -BRONZE_SCALE:
+        raise ValueError(f"{text!r} has more than {BRONZE_SCALE} decimals")
+    return rate
+
+
+# With it and 18 decimals a cost of 20 integer digits is converted exactly (dbt macro in_reporting_currency).
+_RATE_LIMIT = 10**8
+CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+
+
+class RateOverride(BaseModel):
+    """A rate that wins over the ECB's for one month: what treasury or a contract says.
+
+    Attributes:
+        month: YYYY-MM. from_currency (key `from`): currency of the bills. to_currency (key `to`): the reporting currency.
+        rate: units of `to` for one unit of `from`.
+        reason: who says so, for the report and the ledger.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    month: Annotated[str, AfterValidator(_billing_month)]
+    from_currency: CurrencyCode = Field(alias="from")
+    to_currency: CurrencyCode = Field(alias="to")
+    rate: Annotated[Decimal, BeforeValidator(_exact_rate)]
+    reason: str = Field(min_length=3)
+
+
+class Currency(BaseModel):
+    """config/currency.yml: the currency that all bills are also shown in, and the rates that win over the ECB's.
+
+    Attributes:
+        reporting_currency: ISO 4217 code.
+        lock_after_days: a month's rate is locked this many days after the month's end.
+        overrides: at most one per month and currency.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reporting_currency: CurrencyCode = "USD"
+    lock_after_days: int = Field(default=5, ge=0, le=90)
+    overrides: tuple[RateOverride, ...] = ()
+
+    @model_validator(mode="after")
+    def _overrides_mean_something(self) -> Currency:
+        seen = set()
+        for override in self.overrides:
+            name = f"{override.month} {override.from_currency}"
+            if override.to_currency != self.reporting_currency or override.from_currency == override.to_currency:
+                raise ValueError(f"override {name}: `to` has to be {self.reporting_currency}, the reporting currency, and `from` another")
+            if name in seen:
+                raise ValueError(f"two overrides for {name}")
+            seen.add(name)
+        return self
+
+
+def load_currency(path: Path) -> Currency:
+    """Read currency.yml, numbers by their own text. A missing file means US dollars at the ECB's rates."""
+    return _load(path, Currency, _as_text)
+
+
 def load_accounts(path: Path) -> Accounts:
     """Read accounts.yml; relative locations become absolute, seen from the file. A missing file means no exports."""
     accounts = _load(path, Accounts)
@@ -89,15 +170,20 @@ def load_known_models(path: Path) -> KnownModels:
     return _load(path, KnownModels)
 
 
+def _as_text(text: str) -> object:
+    # The base loader makes text of every scalar and nothing else: 0.1 keeps its digits, NO stays a word.
+    return yaml.load(text, yaml.BaseLoader)  # noqa: S506
+
+
 def _resolve(location: str, base: Path) -> str:
     return location if "://" in location else str((base / location).resolve())
 
 
-def _load(path: Path, model: type[Model]) -> Model:
+def _load(path: Path, model: type[Model], parse: Callable[[str], object] = yaml.safe_load) -> Model:
     if not path.exists():
         return model()
     try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        return model.model_validate(parse(path.read_text(encoding="utf-8")) or {})
     except yaml.YAMLError as error:
         raise ConfigError(
             "the file is not YAML", where=f"{path.name}: {error}", expected="valid YAML", next_step="correct the marked line"

@@ -1,6 +1,6 @@
 """dbt-duckdb plugin: the bronze tables as views in the warehouse, each over the exact files of one Delta version.
 
-Data flow: bronze Delta tables → `bronze.<table>` views → dbt sources.
+Data flow: bronze Delta tables → `bronze.<table>` views, ops.exchange_rates → a view of that name → dbt sources.
 
 Every table that a source declares gets a view, typed and empty until its first delivery, so that a lake with one
 provider builds the whole project. Named in dbt/profiles.yml; not for direct use.
@@ -13,6 +13,7 @@ from typing import Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from costlake.delta import Lake
+from costlake.rates import EXCHANGE_RATES
 from costlake.settings import Settings
 from costlake.tables import TableSpec
 
@@ -25,11 +26,13 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         self._lake = Lake(Settings.load(lake=plugin_config["lake"]))
 
     def configure_connection(self, conn: Any) -> None:
-        """Replace the views of the schema `bronze` by today's."""
+        """Replace the views by today's."""
         conn.execute("SET TimeZone = 'UTC'")
         conn.execute("CREATE SCHEMA IF NOT EXISTS bronze")
         for spec in declared_bronze_tables():
             conn.execute(f"CREATE OR REPLACE VIEW bronze.{spec.name} AS {self._lake.scan_sql('bronze', spec.name, spec)}")
+        conn.execute("CREATE SCHEMA IF NOT EXISTS ops")
+        conn.execute(f"CREATE OR REPLACE VIEW ops.exchange_rates AS {self._lake.scan_sql('ops', 'exchange_rates', EXCHANGE_RATES)}")
 
 
 def declared_bronze_tables() -> list[TableSpec]:

@@ -192,7 +192,7 @@ def _warehouse(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 def _replace_serving(settings: Settings, lake: Lake) -> None:
     # Views over bronze, dbt's working tables and the bookkeeping are nobody's business in the BI tool.
-    _rewrite_serving(settings, lake, settings.warehouse, drop=("staging", "intermediate", "bronze", "seeds", "meta"))
+    _rewrite_serving(settings, lake, settings.warehouse, drop=("staging", "intermediate", "bronze", "ops", "seeds", "meta"))
 
 
 def _rewrite_serving(settings: Settings, lake: Lake, origin: Path, drop: tuple[str, ...]) -> None:

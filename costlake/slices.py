@@ -5,7 +5,8 @@ Data flow: bronze files per partition → fingerprint → compared with `meta.bu
 A fingerprint is made of the names of a slice's bronze files (every load writes new names) and of the dbt project's own
 files: a changed mapping rebuilds everything, a redelivered month only itself. The slice of a cost source also depends on
 the usage tables of the same provider and month, whose tokens its staging model joins; tables of one provider share the
-first word of their name.
+first word of their name. The marts also hold amounts in the reporting currency: the month's exchange rates are part of
+their fingerprints.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from costlake.delta import Lake
+from costlake.rates import month_fingerprints
 
 if TYPE_CHECKING:
     import duckdb
@@ -80,6 +82,13 @@ def bronze_fingerprints(lake: Lake, dbt_dir: Path) -> dict[Slice, str]:
             joined = [n for tables in usage for s, ns in tables.items() if s.billing_period == slice_.billing_period for n in ns]
             prints.setdefault(slice_, []).extend([*names, *(joined if table in focus_tables else [])])
     return {slice_: hashlib.sha256("\n".join([project, *sorted(names)]).encode()).hexdigest()[:20] for slice_, names in prints.items()}
+
+
+def mart_fingerprints(lake: Lake, focus: Mapping[Slice, str]) -> dict[Slice, str]:
+    """What the marts are made of: FOCUS as built, and the exchange rates of each slice's month."""
+    rates = month_fingerprints(lake)
+    joined = {slice_: f"{print_}\n{rates.get(slice_.billing_period, '')}" for slice_, print_ in focus.items()}
+    return {slice_: hashlib.sha256(text.encode()).hexdigest()[:20] for slice_, text in joined.items()}
 
 
 def built(connection: duckdb.DuckDBPyConnection, layer: str) -> dict[Slice, str]:

@@ -70,8 +70,11 @@ def plan(settings: Settings, layer: Layer, full_refresh: bool = False) -> dict[s
     project = slices.project_hash(settings.dbt_dir)
     connection = open_duckdb(settings, str(settings.warehouse))
     try:
-        bronze = layer == "focus"
-        wanted = slices.bronze_fingerprints(Lake(settings), settings.dbt_dir) if bronze else slices.built(connection, "focus")
+        lake = Lake(settings)
+        if layer == "focus":
+            wanted = slices.bronze_fingerprints(lake, settings.dbt_dir)
+        else:
+            wanted = slices.mart_fingerprints(lake, slices.built(connection, "focus"))
         fresh = slices.project_built(connection, layer) != project or full_refresh
         work = slices.everything(wanted) if fresh else slices.compare(wanted, slices.built(connection, layer))
     finally:

@@ -1,6 +1,6 @@
 """The whole chain in one process: the same functions as the DAGs call, in the same order.
 
-Data flow: [demo files →] ingest → quality bronze → transform → quality marts → reconcile → publish → insights → report.
+Data flow: [demo files →] ingest → quality bronze → rates → transform → quality marts → reconcile → publish → insights → report.
 Run alone: costlake run
 """
 
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from costlake import publish, transform
+from costlake import publish, rates, transform
 from costlake.delta import Lake
+from costlake.errors import ConfigError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from ingest.load import IngestResult, ingest_exports
@@ -31,6 +32,7 @@ class VerticalResult:
     """What came out, for the summary that is printed."""
 
     ingested: list[IngestResult] = field(default_factory=list)
+    held_rates: list[ConfigError] = field(default_factory=list)
     reconciliations: list[Reconciliation] = field(default_factory=list)
     totals: list[tuple[object, ...]] = field(default_factory=list)
     anomalies: list[str] = field(default_factory=list)
@@ -53,6 +55,8 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
         result.ingested = ingest_exports(settings, [], clock)
     with timed("quality: Great Expectations on bronze"):
         checks.run(settings, "bronze", clock)
+    with timed("rates: exchange rates of the months billed"):
+        result.held_rates = list(rates.run(settings, clock).held)
     with timed("transform: bronze → FOCUS 1.4 (dbt on DuckDB)"):
         transform.run(settings, "focus")
     with timed("transform: FOCUS → marts"):

@@ -24,6 +24,7 @@ with DAG(
 ):
     chain(
         step("quality_bronze", "quality.checks:run", layer="bronze"),
+        step("rates", "costlake.rates:run"),
         layer("focus"),
         layer("marts"),
         step("quality_marts", "quality.checks:run", layer="marts"),

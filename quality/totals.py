@@ -104,7 +104,9 @@ def _sum_source(connection: duckdb.DuckDBPyConnection, source: Source, condition
         for name, exact, rounded in zip(names, amounts[::2], amounts[1::2], strict=True):
             key = Key(source_id, period, name, code if name in MONEY_MEASURES else None)
             if exact is not None:
-                totals[key] = Summed(at_scale(Decimal(exact)), Decimal(rounded))
+                # A measure that is no money may stand beside rows of several currencies.
+                before = totals.get(key, Summed(Decimal(0), Decimal(0)))
+                totals[key] = Summed(before.exact + at_scale(Decimal(exact)), before.rounded + Decimal(rounded))
 
 
 def _refuse_floats(connection: duckdb.DuckDBPyConnection, source: Source) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from costlake.periods import FixedClock
 from costlake.settings import PROJECT_ROOT, Settings
+
+if TYPE_CHECKING:
+    from tests.dbt.currency_project import Currencies
 
 SHARED = PROJECT_ROOT.parent / "shared"
 
@@ -37,3 +41,11 @@ def settings(tmp_path: Path) -> Settings:
 def clock() -> FixedClock:
     """A clock that stands still."""
     return FixedClock(dt.datetime(2026, 11, 22, 8, 0, tzinfo=dt.UTC))
+
+
+@pytest.fixture(scope="session")
+def currencies(tmp_path_factory: pytest.TempPathFactory) -> Currencies:
+    """Five bills in five currencies as marts, read only."""
+    from tests.dbt.currency_project import build_currencies
+
+    return build_currencies(tmp_path_factory.mktemp("currencies"))

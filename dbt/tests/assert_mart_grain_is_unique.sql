@@ -4,6 +4,7 @@
     'fct_cost_daily': 'source_id, billing_period, charge_date, provider_name, billing_account_id, billing_account_name, sub_account_id, '
         ~ 'sub_account_name, service_category, service_subcategory, service_name, region_id, model_id, owner, owner_reason, charge_category, '
         ~ 'pricing_category, commitment_discount_status, billing_currency',
+    'fct_cost_monthly_reporting': 'billing_period, provider_name, service_category, billing_currency',
     'fct_token_economics_daily': key ~ ', token_class, service_tier, billing_currency',
     'fct_model_economics_daily': key ~ ', billing_currency',
 } %}

@@ -71,25 +71,31 @@ def deliveries(con: duckdb.DuckDBPyConnection, period: BillingPeriod, has_delive
             """
             with loaded as (
                 select
-                    source_id, billing_period as month, delivery_id, row_count, control_total, cast(null as varchar) as refusal,
+                    source_id, billing_period as month, currency, delivery_id, row_count, control_total, cast(null as varchar) as refusal,
                     delivery_id = first_value(delivery_id) over (
                         partition by source_id, slice order by recorded_at desc, event_id desc
                     ) as is_active
                 from ops.deliveries
                 where status = 'loaded'
-                qualify row_number() over (partition by source_id, slice, delivery_id order by recorded_at desc, event_id desc) = 1
+                qualify row_number() over (
+                    partition by source_id, slice, delivery_id, currency order by recorded_at desc, event_id desc
+                ) = 1
             ),
             refused as (
                 select
-                    source_id, coalesce(billing_period, '–') as month, delivery_id, cast(null as bigint) as row_count,
+                    source_id, coalesce(billing_period, '–') as month, currency, delivery_id, cast(null as bigint) as row_count,
                     cast(null as decimal(38, 18)) as control_total, coalesce(error_text, 'no reason recorded') as refusal,
                     cast(null as boolean) as is_active
                 from ops.deliveries
                 where status = 'refused'
             ),
-            lines as (select * from loaded union all by name select * from refused)
+            -- a refused delivery names no currency: it stands with its month's first
+            lines as (
+                select * replace (coalesce(currency, min(currency) over (partition by source_id, month)) as currency)
+                from (select * from loaded union all by name select * from refused)
+            )
             select
-                source_id, month,
+                source_id, month, currency,
                 count(distinct delivery_id) filter (where is_active) as active,
                 count(distinct delivery_id) filter (where not is_active) as replaced,
                 count(distinct delivery_id) filter (where refusal is not null) as refused,
@@ -98,9 +104,9 @@ def deliveries(con: duckdb.DuckDBPyConnection, period: BillingPeriod, has_delive
                 sum(control_total) filter (where not is_active) as replaced_total,
                 max(refusal) as refusal
             from lines
-            group by source_id, month
+            group by source_id, month, currency
             having month = ? or replaced > 0 or refused > 0
-            order by month desc, source_id
+            order by month desc, source_id, currency
             """,
             [period.label],
         ).fetchall()
@@ -108,15 +114,16 @@ def deliveries(con: duckdb.DuckDBPyConnection, period: BillingPeriod, has_delive
         else []
     )
     shown = [
-        (source, month, loaded, replaced, refused, int(count or 0), total, before, _state(replaced, refused, refusal))
-        for source, month, loaded, replaced, refused, count, total, before, refusal in rows
+        (source, month, currency, loaded, replaced, refused, int(count or 0), total, before, _state(replaced, refused, refusal))
+        for source, month, currency, loaded, replaced, refused, count, total, before, refusal in rows
     ]
     return Table(
         key="deliveries",
         title="Deliveries",
         columns=(
-            Column("Source"), Column("Month"), Column("Active", "count"), Column("Replaced", "count"), Column("Refused", "count"),
-            Column("Rows", "count"), Column("Total now", "exact"), Column("Replaced total", "exact"), Column("Remark"),
+            Column("Source"), Column("Month"), Column("Currency"), Column("Active", "count"), Column("Replaced", "count"),
+            Column("Refused", "count"), Column("Rows", "count"), Column("Total now", "exact"), Column("Replaced total", "exact"),
+            Column("Remark"),
         ),
         rows=tuple(shown),
         source="ops.deliveries",

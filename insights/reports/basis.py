@@ -75,9 +75,9 @@ def reported_period(con: duckdb.DuckDBPyConnection, period: str | None, as_of: d
 
 
 def currencies(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> list[Basis]:
-    """One basis per currency charged in the period, the largest bill first."""
+    """One basis per currency charged in the period, by code."""
     found = con.execute(
-        "select billing_currency from marts.fct_cost_daily where billing_period = ? group by 1 order by sum(abs(effective_cost)) desc, 1",
+        "select distinct billing_currency from marts.fct_cost_daily where billing_period = ? order by 1",
         [period.label],
     ).fetchall()
     return [_basis(con, currency, period) for (currency,) in found]

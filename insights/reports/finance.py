@@ -1,6 +1,7 @@
 """The finance report: marts.*, insights.*, ops.* → `<reports>/finance-YYYY-MM.html` and `.xlsx`.
 
-Reads only what was published. Rounds only when it prints. Currencies are separate sections and are never added up.
+Reads only what was published. Rounds only when it prints. Currencies are separate sections and are never added up; what they cost together
+is said in the reporting currency, in a section of its own (`insights.reports.combined`).
 Run alone: `costlake report`, or `build(Settings.load(), None, None)`.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from costlake.delta import Lake
 from insights.lakeside import open_marts
-from insights.reports import audit, charts, cost_tables, economics, outlook_tables, page, workbook
+from insights.reports import audit, charts, combined, cost_tables, economics, outlook_tables, page, workbook
 from insights.reports.basis import Basis, currencies, month_name, ratio, reported_period
 from insights.reports.model import Chart, Figure, Report, Section, Table
 from insights.reports.rounding import cents
@@ -32,7 +33,7 @@ NOTES = (
     "A month in progress is compared with the same days of the month before.",
     EXCLUDED_FROM_SIGNAL,
     "A dash means unknown or without meaning; it never stands for 0.",
-    "Amounts in different currencies are never added up.",
+    "Amounts in different currencies are never added up. A total over currencies is in the reporting currency, each month at its own rate.",
 )
 
 
@@ -73,7 +74,10 @@ def gather(lake: Lake, period: str | None, as_of: date | None) -> Report:
         prepare_signal(con)
         day = as_of or last_complete_date(con) or _last_date(con)
         month = reported_period(con, period, day)
-        bases = currencies(con, month)
+        sizes = {part.currency: place for place, part in enumerate(combined.parts(con, month, marts))}
+        bases = sorted(currencies(con, month), key=lambda basis: (sizes.get(basis.currency, len(sizes)), basis.currency))
+        is_complete = all(basis.complete for basis in bases)
+        together = combined.section(con, month, is_complete, marts, ops)
         sections = tuple(_section(con, basis, day, insights, marts) for basis in bases)
         reconciled, checks = audit.reconciliation(con, month, "reconciliation" in ops)
         delivered = audit.deliveries(con, month, "deliveries" in ops)
@@ -83,11 +87,12 @@ def gather(lake: Lake, period: str | None, as_of: date | None) -> Report:
         previous_name=month_name(month.previous()),
         as_of=day,
         completeness=_completeness(bases),
-        is_complete=all(basis.complete for basis in bases),
+        is_complete=is_complete,
         sections=sections,
         audit=(reconciled, delivered),
         checks=checks,
         notes=NOTES,
+        combined=together,
     )
 
 

@@ -16,7 +16,7 @@ Cell = str | Decimal | int | date | None
 # Folding fewer rows than this saves no space worth the loss.
 LEAST_FOLDED = 4
 WEIGHTY = Decimal("0.02")
-Kind = Literal["text", "money", "count", "percent", "price", "small_price", "date", "exact", "status"]
+Kind = Literal["text", "money", "count", "percent", "price", "small_price", "rate", "date", "exact", "status"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Column:
     Attributes:
         label: heading.
         kind: how a value is shown; money in the section's currency, percent as a fraction, price per million tokens,
-            small_price per request, exact as all its decimals.
+            small_price per request, rate an exchange rate, exact as all its decimals.
         minus: (current, previous) column indexes when this column is their difference, so that a printed row adds up.
         minus_above: column index when this column is its difference to the row above, so that a printed column adds up.
     """
@@ -112,7 +112,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything about one billing currency; currencies are never added up."""
+    """Everything about one billing currency, or about all of them in the reporting currency.
+
+    Attributes:
+        currency: of every amount, save columns that say otherwise.
+        name: of a section that is not a billing currency's own; its anchor.
+    """
 
     currency: str
     headline: str
@@ -120,6 +125,18 @@ class Section:
     tables: tuple[Table, ...]
     charts: tuple[Chart, ...] = ()
     sentences: tuple[str, ...] = ()
+    name: str = ""
+    title: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """Where the page jumps to."""
+        return self.name or self.currency
+
+    @property
+    def heading(self) -> str:
+        """The section's title."""
+        return self.title or f"Cost in {self.currency}"
 
     def table(self, key: str) -> Table:
         """The table of that key."""
@@ -128,7 +145,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A finance report of one billing period, ready to be rendered."""
+    """A finance report of one billing period, ready to be rendered.
+
+    Attributes:
+        sections: one per billing currency.
+        combined: all of them in the reporting currency; None where that would only say the same again.
+    """
 
     period: str
     month_name: str
@@ -140,3 +162,9 @@ class Report:
     audit: tuple[Table, ...]
     checks: Literal["exact", "failed", "unchecked"]
     notes: tuple[str, ...] = ()
+    combined: Section | None = None
+
+    @property
+    def all_sections(self) -> tuple[Section, ...]:
+        """In the order of reading."""
+        return (self.combined, *self.sections) if self.combined is not None else self.sections

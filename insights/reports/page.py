@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from itertools import pairwise
 
 from insights.reports.audit import exact_text
@@ -16,7 +16,8 @@ from insights.reports.model import Cell, Column, Figure, Kind, Report, Table
 from insights.reports.rounding import cents, to_cents
 
 UNKNOWN = "–"
-_NUMERIC = frozenset({"money", "count", "percent", "price", "small_price", "exact"})
+_SIX_DIGITS = Context(prec=6, rounding=ROUND_HALF_UP)
+_NUMERIC = frozenset({"money", "count", "percent", "price", "small_price", "rate", "exact"})
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def cell_text(cell: Cell, column: Column) -> str:
 def _number_text(amount: Decimal, kind: Kind, *, signed: bool) -> str:
     if kind == "exact":
         return exact_text(amount)
+    if kind == "rate":
+        return f"{_SIX_DIGITS.plus(amount):f}"
     if kind == "percent":
         text = f"{amount * 100:,.1f} %"
     elif kind == "count":

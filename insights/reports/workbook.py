@@ -1,8 +1,8 @@
 """Report → XLSX with the same tables: real numbers with number formats, native charts, one sheet per table.
 
 Excel calculates with 15 significant digits. Each amount is therefore written twice: as a number for work, and, in a folded column
-beside it, as text with all its decimals; the text is the amount of the mart. Text from bills is always written as text: a tag value that
-begins with `=` is never a formula.
+beside it, as text with all its decimals; the text is the amount of the mart. Exchange rates likewise.
+Text from bills is always written as text: a tag value that begins with `=` is never a formula.
 Run alone: `write(report, path)`.
 """
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 NUMBER_FORMATS = {
     "money": "#,##0.00;[Red]-#,##0.00", "count": "#,##0", "percent": "0.0%", "price": "#,##0.0000", "small_price": "#,##0.000000",
-    "date": "yyyy-mm-dd", "exact": "@",
+    "rate": "0.000000000000", "date": "yyyy-mm-dd", "exact": "@",
 }  # fmt: skip
 DIGITS_NOTE = (
     "Excel keeps 15 significant digits. Number columns are for calculation; the folded columns marked 'exact' beside them (open them with "
     "the + above the sheet) hold the amount of the mart as text with all its decimals."
 )
+_WITH_EXACT_TEXT = frozenset({"money", "rate"})
 # Excel and LibreOffice treat a cell that starts with one of these as a formula when it is edited or re-imported.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _HEAD_ROW = 3
@@ -44,9 +45,9 @@ def write(report: Report, path: Path) -> None:
         formats = _formats(book)
         _summary(book, report, formats)
         several = len(report.sections) > 1
-        for section in report.sections:
+        for section in report.all_sections:
             for table in section.tables:
-                name = f"{table.title[:26]} {section.currency}" if several else table.title[:31]
+                name = f"{table.title[:26]} {section.currency}" if several and not section.name else table.title[:31]
                 sheet = _sheet(book, name, table, formats)
                 _chart(book, sheet, name, table, section)
         for table in report.audit:
@@ -86,8 +87,8 @@ def _summary(book: xlsxwriter.Workbook, report: Report, formats: dict[str, Any])
         1, 0, f"{report.completeness} Data up to {report.as_of.isoformat()}. Reconciliation: {report.checks}.", formats["soft"]
     )
     row = 3
-    for section in report.sections:
-        for column, text in enumerate((f"Cost in {section.currency}", "Number", "Exact", "In proportion")):
+    for section in report.all_sections:
+        for column, text in enumerate((section.heading, "Number", "Exact", "In proportion")):
             sheet.write_string(row, column, text, formats["head"])
         for figure in section.figures:
             row += 1
@@ -119,7 +120,7 @@ def _sheet(book: xlsxwriter.Workbook, name: str, table: Table, formats: dict[str
         is_number = column.kind not in ("text", "status")
         sheet.write_string(_HEAD_ROW, place, column.label, formats["head_right" if is_number else "head"])
         sheet.set_column(place, place, 16 if is_number else 28 if place == 0 else 20)
-        if column.kind == "money":
+        if column.kind in _WITH_EXACT_TEXT:
             sheet.write_string(_HEAD_ROW, place + 1, f"{column.label}, exact", formats["head_right"])
             sheet.set_column(place + 1, place + 1, 26, None, {"level": 1, "hidden": True})
     rows = [(row, "") for row in table.rows] + ([(table.total, "_total")] if table.total is not None else [])
@@ -130,11 +131,11 @@ def _sheet(book: xlsxwriter.Workbook, name: str, table: Table, formats: dict[str
 
 
 def _places(table: Table) -> list[int]:
-    """The sheet column of each table column: every money column is followed by its exact text."""
+    """The sheet column of each table column: every amount and rate is followed by its exact text."""
     places, at = [], 0
     for column in table.columns:
         places.append(at)
-        at += 2 if column.kind == "money" else 1
+        at += 2 if column.kind in _WITH_EXACT_TEXT else 1
     return places
 
 
@@ -151,7 +152,7 @@ def _write_cell(sheet: Worksheet, row: int, place: int, cell: Cell, column: Colu
         sheet.write_string(row, place, exact_text(cell), formats["exact" + suffix])
     else:
         sheet.write_number(row, place, float(cell), formats[column.kind + suffix])
-        if column.kind == "money" and isinstance(cell, Decimal):
+        if column.kind in _WITH_EXACT_TEXT and isinstance(cell, Decimal):
             sheet.write_string(row, place + 1, exact_text(cell), formats["exact" + suffix])
 
 

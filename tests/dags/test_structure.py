@@ -79,7 +79,8 @@ def test_ingest_loads_each_export_of_its_source_and_updates_its_asset(parsed: di
 def test_transform_guards_stand_between_the_layers_and_before_publication(parsed: dict[str, Any]) -> None:
     assert upstreams(parsed, "transform") == {
         "quality_bronze": [],
-        "dbt_focus": ["quality_bronze"],
+        "rates": ["quality_bronze"],
+        "dbt_focus": ["rates"],
         "dbt_marts": ["dbt_focus"],
         "quality_marts": ["dbt_marts"],
         "reconcile": ["quality_marts"],
@@ -119,7 +120,7 @@ def test_every_task_calls_a_function_that_takes_what_it_is_given(parsed: dict[st
     assert called == {
         "ingest.load:ingest_export", "quality.checks:run", "costlake.transform:run", "quality.reconcile:run", "costlake.publish:run",
         "insights.forecast:run", "insights.anomalies:run", "costlake.publish:serve", "insights.reports.finance:build",
-        "quality.page:build", "costlake.maintain:run",
+        "quality.page:build", "costlake.maintain:run", "costlake.rates:run",
     }  # fmt: skip
 
 

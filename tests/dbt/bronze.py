@@ -11,6 +11,9 @@ from typing import Any
 
 import duckdb
 
+from costlake.delta import empty_select
+from costlake.rates import EXCHANGE_RATES
+
 LINEAGE = {
     "_source_id": "VARCHAR",
     "_billing_period": "VARCHAR",
@@ -217,6 +220,8 @@ def create_bronze(connection: duckdb.DuckDBPyConnection, dynamic: Mapping[str, S
         typed = columns | dict.fromkeys((dynamic or {}).get(table, ()), "VARCHAR")
         listing = ", ".join(f'"{name}" {sql_type}' for name, sql_type in typed.items())
         connection.execute(f"CREATE OR REPLACE TABLE bronze.{table} ({listing})")
+    connection.execute("CREATE SCHEMA IF NOT EXISTS ops")
+    connection.execute(f"CREATE OR REPLACE TABLE ops.exchange_rates AS {empty_select(EXCHANGE_RATES.schema)}")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -180,6 +180,7 @@ class Make:
     charge = staticmethod(charge)
     days = staticmethod(days)
     estate = staticmethod(estate)
+    write_marts = staticmethod(write_marts)
     spike_day = SPIKE_DAY
     reconciliation = RECONCILIATION
 

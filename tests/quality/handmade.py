@@ -58,7 +58,8 @@ CREATE TABLE focus.cost_and_usage (
 CREATE TABLE marts.fct_cost_daily (
     source_id VARCHAR, billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, service_category VARCHAR,
     service_name VARCHAR, charge_category VARCHAR, owner VARCHAR, owner_reason VARCHAR, billing_currency VARCHAR,
-    billed_cost DECIMAL(38,12), effective_cost DECIMAL(38,12), line_count BIGINT
+    billed_cost DECIMAL(38,12), effective_cost DECIMAL(38,12), line_count BIGINT, exchange_rate DECIMAL(38,18),
+    exchange_rate_reason VARCHAR
 );
 CREATE TABLE marts.fct_token_economics_daily (
     billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, model_id VARCHAR, token_class VARCHAR,
@@ -133,7 +134,7 @@ class Estate:
         self.sql(
             f"DELETE FROM marts.fct_cost_daily WHERE (source_id, billing_period) = ('{source_id}', '{period}');"
             "INSERT INTO marts.fct_cost_daily SELECT x_SourceId, x_BillingPeriod, ChargePeriodStart::DATE, 'Cloud', ServiceCategory,"
-            " ServiceName, ChargeCategory, x_Owner, x_OwnerReason, BillingCurrency, sum(BilledCost), sum(EffectiveCost), count(*)"
+            " ServiceName, ChargeCategory, x_Owner, x_OwnerReason, BillingCurrency, sum(BilledCost), sum(EffectiveCost), count(*), 1, NULL"
             f" FROM focus.cost_and_usage WHERE (x_SourceId, x_BillingPeriod) = ('{source_id}', '{period}') GROUP BY ALL"
         )
 

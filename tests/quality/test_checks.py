@@ -164,6 +164,13 @@ def test_late_usage_is_a_warning(estate: Estate) -> None:
     assert found == {("marts.fct_cost_daily", "charge_date_is_in_billing_period", "warn")}
 
 
+def test_a_currency_without_a_rate_is_a_warning(estate: Estate) -> None:
+    good_marts(estate)
+    estate.sql("UPDATE marts.fct_cost_daily SET exchange_rate = NULL, exchange_rate_reason = 'no_rate_for_month'")
+    found = broken(checks.run(estate.settings, "marts", estate.clock))
+    assert found == {("marts.fct_cost_daily", "every_currency_has_a_rate", "warn")}
+
+
 def test_a_missing_warehouse_is_an_error_not_a_pass(estate: Estate) -> None:
     estate.settings.warehouse.unlink()
     with pytest.raises(LakeError, match="costlake transform"):

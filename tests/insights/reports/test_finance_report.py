@@ -290,8 +290,8 @@ def test_a_restated_month_is_listed_with_both_totals_and_a_refused_delivery_with
     ]
     Lake(settings).append(DELIVERIES, pa.Table.from_pylist(events, schema=DELIVERIES.schema))
     refused, restated = _Tables(finance.build(settings).html.read_text(encoding="utf-8")).tables["Deliveries"][1:]
-    assert restated == ["aws-main", "2025-12", "1", "1", "0", "5", "12.25", "10.5", "restated by the provider"]
-    assert refused == ["aws-main", "–", "0", "0", "1", "0", "–", "–", "refused: cut off"]
+    assert restated == ["aws-main", "2025-12", "USD", "1", "1", "0", "5", "12.25", "10.5", "restated by the provider"]
+    assert refused == ["aws-main", "–", "", "0", "0", "1", "0", "–", "–", "refused: cut off"]
 
 
 def test_an_older_period_can_be_asked_for_and_an_unknown_one_is_refused(publish: Publish, make: Any) -> None:

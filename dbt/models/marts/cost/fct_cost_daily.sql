@@ -5,7 +5,8 @@
         on_schema_change='fail',
     )
 }}
--- FOCUS summed to days; the sums per (source_id, billing_period, billing_currency) are those of FOCUS, exactly.
+-- FOCUS summed to days; the sums per (source_id, billing_period, billing_currency) are those of FOCUS, exactly. Beside
+-- them each amount in the reporting currency, at its month's rate, each row rounded once to 12 decimals.
 
 with
 
@@ -18,7 +19,7 @@ charges as (
 
 ),
 
-final as (
+summed as (
 
     select
         x_SourceId as source_id,
@@ -47,6 +48,30 @@ final as (
         count(*) as line_count
     from charges
     group by all
+
+),
+
+rates as (
+
+    select * from {{ ref('int_exchange_rates') }}
+
+),
+
+final as (
+
+    select
+        summed.*,
+        rates.reporting_currency,
+        rates.exchange_rate,
+        rates.exchange_rate_locked,
+        case when rates.exchange_rate is null then 'no_rate_for_month' end as exchange_rate_reason,
+        {%- for cost in converted_costs() %}
+        {{ in_reporting_currency('summed.' ~ cost, 'rates.exchange_rate') }} as {{ cost }}_reporting{{ ',' if not loop.last }}
+        {%- endfor %}
+    from summed
+    left join rates
+        on summed.billing_period = rates.billing_period
+        and summed.billing_currency = rates.billing_currency
 
 )
 

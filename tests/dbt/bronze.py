@@ -11,6 +11,9 @@ from typing import Any
 
 import duckdb
 
+from costlake.delta import sql_type
+from ingest.source import source_named
+
 LINEAGE = {
     "_source_id": "VARCHAR",
     "_billing_period": "VARCHAR",
@@ -206,6 +209,7 @@ TABLES: dict[str, dict[str, str]] = {
     "anthropic_costs": LINEAGE
     | {"starting_at": "TIMESTAMPTZ", "ending_at": "TIMESTAMPTZ", "amount_cents": MONEY}
     | _text("currency cost_type description model token_type service_tier context_window inference_geo workspace_id _extra"),
+    "gcp_billing": {field.name: sql_type(field.type) for field in source_named("gcp_billing").table.schema},
 }
 
 

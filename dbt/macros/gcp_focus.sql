@@ -17,7 +17,7 @@
             case when kind in ('fee', 'unused', 'covered') then case
                 when kind <> 'covered' and not is_spread and subscription_instance_id is not null then subscription_instance_id
                 -- the older models do not say which commitment paid: all of a kind and service are one
-                else 'committed-use/' || commitment_kind || '/' || pool_service || '/' || billing_account_id
+                else 'committed-use/' || commitment_kind || '/' || coalesce(pool_service, 'unknown') || '/' || billing_account_id
             end end as commitment_id,
             coalesce(nullif(resource_global_name, ''), nullif(resource_name, '')) as resource
         from charged

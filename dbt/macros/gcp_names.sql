@@ -92,7 +92,7 @@
     case
         when resource_global_name like '//compute.googleapis.com/%/instances/%'
             then project_id || '/' || regexp_extract(resource_global_name, '/zones/([^/]+)/', 1) || '/'
-                || regexp_extract(resource_name, '([^/]+)$', 1)
+                || nullif(regexp_extract(resource_name, '([^/]+)$', 1), '')
     end
 {%- endmacro %}
 

@@ -107,15 +107,20 @@ def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
     return Scan(source, columns, "file_row_number + 1")
 
 
-def _struct_leaves(parts: tuple[str, ...], kind: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def struct_fields(kind: str) -> dict[str, str]:
+    """Field → DuckDB type of a record by DuckDB's name of its type; empty for any other type."""
     import duckdb
 
     found = duckdb.sqltype(kind)
-    if found.id != "struct":
+    return {name: str(child) for name, child in found.children} if found.id == "struct" else {}
+
+
+def _struct_leaves(parts: tuple[str, ...], kind: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    fields = struct_fields(kind)
+    if not fields:
         yield parts, kind
-        return
-    for name, child in found.children:
-        yield from _struct_leaves((*parts, name), str(child))
+    for name, child in fields.items():
+        yield from _struct_leaves((*parts, name), child)
 
 
 def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:

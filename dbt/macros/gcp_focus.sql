@@ -10,7 +10,7 @@
     named as (
         select
             *,
-            coalesce(nullif(sku_id, ''), concat_ws(':', nullif(service_id, ''), nullif(sku_description, '')), 'unknown') as sku,
+            coalesce(nullif(sku_id, ''), nullif(concat_ws(':', nullif(service_id, ''), nullif(sku_description, '')), ''), 'unknown') as sku,
             {{ gcp_month_start('_billing_period') }} as period_start,
             {{ gcp_month_start('_billing_period', 1) }} as period_end,
             greatest(usage_end_time, usage_start_time + interval 1 second) as usage_end,

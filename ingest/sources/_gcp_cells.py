@@ -20,6 +20,7 @@ import pyarrow as pa
 from costlake.money import double_to_decimal_sql, text_to_decimal_sql
 from costlake.sql import identifier, literal
 from ingest.parts import Parser
+from ingest.readers import struct_fields
 from ingest.sources._gcp_columns import LISTS, TIMES
 
 if TYPE_CHECKING:
@@ -73,22 +74,13 @@ def _list(element: pa.StructType, column: str, physical: str) -> str:
         items = f"(CASE WHEN json_valid({text}) THEN from_json({text}, {shape}) END)"
         present = dict.fromkeys(fields, "VARCHAR")
     else:
-        items, present = column, _element_types(physical)
+        items, present = column, struct_fields(physical[:-2]) if physical.endswith("[]") else {}
     if not present:
         return "NULL"
     packed = ", ".join(f"{identifier(field.name)} := {_member(field, present)}" for field in element)
     typed = f"list_transform({items}, lambda item: struct_pack({packed}))"
     needed = "amount" if "amount" in fields else fields[0]
     return f"CASE WHEN len(list_filter({typed}, lambda item: item.{needed} IS NULL)) = 0 THEN {typed} END"
-
-
-def _element_types(physical: str) -> dict[str, str]:
-    """Fields of a list of structs; none for another type."""
-    import duckdb
-
-    kind = duckdb.sqltype(physical)
-    element = kind.children[0][1] if kind.id == "list" else None
-    return {name: str(child) for name, child in element.children} if element is not None and element.id == "struct" else {}
 
 
 def _member(field: pa.Field, present: Mapping[str, str]) -> str:

@@ -115,7 +115,7 @@ def open_delivery(context: LoadContext, delivery: Delivery, objects: tuple[Lande
     for landed in objects:
         scan = scan_file(context.connection, landed.path, landed.key)
         if scan.columns:  # JSON lines without a line have no columns
-            parts.append(Part(scan, landed, _LAYOUT))
+            parts.append(_with_credits(Part(scan, landed, _LAYOUT), landed.key))
     match = _DAY_FOLDER.match(delivery.key)
     if match is None:
         return opened(parts, [_lone_select(part) for part in parts]) if parts else Opened(_no_rows())
@@ -123,6 +123,17 @@ def open_delivery(context: LoadContext, delivery: Delivery, objects: tuple[Lande
     if not parts:
         return Opened(_no_rows(), empty_slices=((match[1][:7], match[1]),))
     return opened(parts, [part.select_sql(_period(part), literal(match[1])) for part in parts])
+
+
+def _with_credits(part: Part, key: str) -> Part:
+    if not part.has("credits") and not key.endswith(NDJSON_SUFFIXES):  # JSON lines may leave out what is empty
+        raise UnreadableFile(
+            "the file has no column credits",
+            where=key,
+            expected="the credits of every row, for the invoice asks for cost + credits",
+            next_step="extract the export again with the column credits",
+        )
+    return part
 
 
 def _period(part: Part) -> str:
@@ -161,6 +172,14 @@ def _named(columns: Mapping[str, str], key: str) -> dict[str, str]:
     names: dict[str, str] = {}
     for raw in columns:
         name = re.sub(r"[^a-z0-9]+", "_", raw.lower()).strip("_")
+        broken = next((each for each in LISTS if "." in raw and name.startswith(f"{each}_")), None)
+        if broken is not None:
+            raise UnreadableFile(
+                f"{broken} is a record, not a list",
+                where=f"{key}: {raw!r}",
+                expected="a list of records, as BigQuery extracts it",
+                next_step="extract the export again with lists as lists; credits that are not read would be missing in the bill",
+            )
         if name in names:
             raise UnreadableFile(
                 f"two columns are both {name}",

@@ -7,110 +7,90 @@
    * ':Unused': what a fee left unused, billed 0; the fee itself is a purchase with effective cost 0.
    * ':Credit<n>': a credit that pays (PROMOTION …). #}
 
-{# CTEs `pools`, `covered` (row -> part covered, share of the fees) and `charges` (one row per FOCUS row).
+{# CTEs up to `charges` (one row per FOCUS row: the line, charge_part, credit_amount, credit_name).
    A fee without FEE_UTILIZATION_OFFSET is of the older models, which lower the cost of usage by credits: the month's fees of a service
    are spread over the credits of its kind, and Compute Engine's over services that have no fees of their own (flexible commitments).
-   Shares are differences of a running total, so that they sum to the fees to the last digit. #}
+   Shares are differences of a running total, so that they sum to the fees to the last digit.
+   No join and no CTE that is read twice: a filter on the slice reaches both scans, since every window is cut by the slice. #}
 {% macro gcp_charge_ctes(lines) %}
+    {%- set slice = "_source_id, _billing_period, billing_account_id, currency, commitment_kind" -%}
+    {%- set in_order = "order by _delivery_id, _object_key, _row_number" -%}
+    {%- set is_covered = "not is_fee and cost_type = 'regular' and covered_cost > 0 and gross_cost > 0" -%}
     {%- set compute_engine = "'6F81-5844-456A'" -%}
-    {%- set slice = "_source_id, _billing_period, billing_account_id, currency" -%}
-    pools as (
-        select {{ slice }}, fee_kind, coalesce(service_id, service_description) as pool_service, sum(reduced_cost) as fees
+    committed as (
+        select
+            *,
+            coalesce(fee_kind, covered_by) as commitment_kind,
+            coalesce(service_id, service_description) as own_service,
+            case when is_fee and not has_offset then reduced_cost end as fee,
+            case when {{ is_covered }} then least(covered_cost, gross_cost) end as paid_by_credit
         from {{ lines }}
-        where is_fee and not has_offset
-        group by all
-        having sum(reduced_cost) > 0
+        where is_fee or {{ is_covered }}
     ),
 
-    credited as (
+    financed as (
         select
-            line._source_id, line._billing_period, line.billing_account_id, line.currency, line._delivery_id, line._object_key,
-            line._row_number, line.covered_by,
-            least(line.covered_cost, line.gross_cost) as covered_cost,
-            {{ exact_quotient('least(line.covered_cost, line.gross_cost)', 'line.gross_cost') }} as covered_part,
-            coalesce(own.pool_service, compute.pool_service) as pool_service,
-            coalesce(own.fees, compute.fees) as fees
-        from {{ lines }} as line
-        {%- for pool in ['own', 'compute'] %}
-        left join pools as {{ pool }}
-            on {% for column in slice.split(', ') %}line.{{ column }} = {{ pool }}.{{ column }} and {% endfor %}line.covered_by = {{ pool }}.fee_kind
-            and {{ pool }}.pool_service
-            = {{ 'coalesce(line.service_id, line.service_description)' if pool == 'own' else compute_engine }}
-        {%- endfor %}
-        where
-            line.covered_cost > 0 and line.gross_cost > 0 and line.cost_type = 'regular' and not line.is_fee
-            and coalesce(own.fees, compute.fees) is not null
+            *,
+            sum(fee) over (partition by {{ slice }}, own_service) as own_fees,
+            sum(case when own_service = {{ compute_engine }} then fee end) over (partition by {{ slice }}) as compute_fees
+        from committed
+    ),
+
+    pooled as (
+        select
+            *,
+            case when own_fees > 0 or is_fee then own_service when compute_fees > 0 then {{ compute_engine }} end as pool_service,
+            case when own_fees > 0 or is_fee then own_fees else compute_fees end as fees
+        from financed
     ),
 
     summed as (
         select
             *,
-            sum(covered_cost) over (partition by {{ slice }}, covered_by, pool_service) as whole,
-            sum(covered_cost) over (
-                partition by {{ slice }}, covered_by, pool_service order by _delivery_id, _object_key, _row_number
-            ) as so_far
-        from credited
+            sum(paid_by_credit) over (partition by {{ slice }}, pool_service) as whole,
+            sum(paid_by_credit) over (partition by {{ slice }}, pool_service {{ in_order }}) as so_far
+        from pooled
     ),
 
     spent as (
         select
             *,
+            coalesce(fees > 0 and whole > 0 and not has_offset, false) as is_spread,
             case
+                when not coalesce(fees > 0 and whole > 0, false) then null
                 when so_far = whole then fees
                 else cast(fees * {{ exact_quotient('so_far', 'whole') }} as decimal(38, 12))
             end as fees_so_far
         from summed
     ),
 
-    covered as (
+    shared as (
         select
-            _source_id, _billing_period, billing_account_id, currency, _delivery_id, _object_key, _row_number, covered_by, pool_service,
-            covered_part,
-            fees_so_far - lag(fees_so_far, 1, 0) over (
-                partition by {{ slice }}, covered_by, pool_service order by _delivery_id, _object_key, _row_number
-            ) as fee_share
+            *,
+            case when paid_by_credit > 0 and is_spread then fees_so_far - coalesce(lag(fees_so_far) over (
+                partition by {{ slice }}, pool_service {{ in_order }}
+            ), 0) end as fee_share,
+            case when paid_by_credit > 0 and is_spread then {{ exact_quotient('paid_by_credit', 'gross_cost') }} end as covered_part
         from spent
     ),
 
-    spread as (select distinct {{ slice }}, covered_by as fee_kind, pool_service from covered),
-
     joined as (
-        select
-            line.*,
-            covered.covered_part,
-            covered.fee_share,
-            covered.pool_service is not null or spread.pool_service is not null as is_spread,
-            coalesce(covered.pool_service, spread.pool_service, line.service_id, line.service_description) as pool_service,
-            case when line.is_fee then line.fee_kind when covered.pool_service is not null then line.covered_by end as commitment_kind
-        from {{ lines }} as line
-        left join covered
-            on line._source_id = covered._source_id and line._billing_period = covered._billing_period
-            and line._delivery_id = covered._delivery_id and line._object_key = covered._object_key
-            and line._row_number = covered._row_number
-        left join spread
-            on {% for column in slice.split(', ') %}line.{{ column }} = spread.{{ column }} and {% endfor %}line.fee_kind = spread.fee_kind
-            and coalesce(line.service_id, line.service_description) = spread.pool_service
-            and line.is_fee and not line.has_offset
+        select *, cast(null as decimal(38, 12)) as fee_share, cast(null as decimal(38, 12)) as covered_part, false as is_spread,
+            cast(null as varchar) as commitment_kind, cast(null as varchar) as pool_service
+        from {{ lines }}
+        where not coalesce(is_fee or {{ is_covered }}, false)
+        union all by name
+        select * exclude (own_service, fee, paid_by_credit, own_fees, compute_fees, fees, whole, so_far, fees_so_far)
+        from shared
+    ),
+
+    split as (
+        select *, unnest({{ gcp_charge_parts() }}) as charge
+        from joined
     ),
 
     charges as (
-        select *, '' as charge_part, cast(null as decimal(38, 12)) as credit_amount, cast(null as varchar) as credit_name
-        from joined
-        where fee_share is null or covered_part < 1 or reduced_cost <> 0
-        union all
-        select *, ':Covered', null, null
-        from joined
-        where fee_share is not null
-        union all
-        select *, ':Unused', null, null
-        from joined
-        where is_fee and not is_spread and reduced_cost <> 0
-        union all
-        select * exclude (credit, place), ':Credit' || cast(place as varchar), credit.amount, credit.name
-        from (
-            select *, unnest(other_credits) as credit, generate_subscripts(other_credits, 1) as place
-            from joined
-            where len(other_credits) > 0
-        )
+        select *, charge.part as charge_part, charge.amount as credit_amount, charge.name as credit_name
+        from split
     )
 {% endmacro %}

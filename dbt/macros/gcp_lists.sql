@@ -81,3 +81,17 @@
 {% macro default__gcp_month_start(period, months_later) -%}
     ((cast({{ period }} || '-01' as timestamp) + interval {{ months_later }} month) at time zone 'America/Los_Angeles')
 {%- endmacro %}
+
+{# The FOCUS rows of a row of the export as a list of (part, amount, name); see gcp_charges. #}
+{% macro gcp_charge_parts() %}{{ return(adapter.dispatch('gcp_charge_parts', 'costlake')()) }}{% endmacro %}
+{% macro default__gcp_charge_parts() -%}
+    {%- set nothing = 'amount := cast(null as decimal(38, 12)), name := cast(null as varchar)' -%}
+    list_concat(
+        case when fee_share is null or covered_part < 1 or reduced_cost <> 0 then [struct_pack(part := '', {{ nothing }})] else [] end,
+        case when fee_share is not null then [struct_pack(part := ':Covered', {{ nothing }})] else [] end,
+        case when is_fee and not is_spread and reduced_cost <> 0 then [struct_pack(part := ':Unused', {{ nothing }})] else [] end,
+        list_transform(coalesce(other_credits, []), lambda credit, place: struct_pack(
+            part := ':Credit' || cast(place as varchar), amount := credit.amount, name := credit.name
+        ))
+    )
+{%- endmacro %}

@@ -23,7 +23,7 @@ import pyarrow as pa
 from costlake.datafiles import ActiveFile, NewFile, Snapshot
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
-from costlake.sql import literal
+from costlake.sql import identifier, literal
 from costlake.tables import LAYERS, TableSpec
 
 # Each attempt starts from what the other writer left, so that a handful is plenty for the few jobs that meet.
@@ -340,6 +340,8 @@ def sql_type(arrow_type: pa.DataType) -> str:
         return f"MAP({sql_type(arrow_type.key_type)}, {sql_type(arrow_type.item_type)})"
     if pa.types.is_list(arrow_type):
         return f"{sql_type(arrow_type.value_type)}[]"
+    if pa.types.is_struct(arrow_type):
+        return f"STRUCT({', '.join(f'{identifier(field.name)} {sql_type(field.type)}' for field in arrow_type)})"
     if pa.types.is_timestamp(arrow_type):
         return "TIMESTAMPTZ" if arrow_type.tz else "TIMESTAMP"
     for test, name in (
@@ -356,7 +358,7 @@ def sql_type(arrow_type: pa.DataType) -> str:
     raise LakeError(
         f"no SQL type for Arrow's {arrow_type}",
         where="a TableSpec",
-        expected="string, int64, int32, bool, date32, timestamp, decimal128, double, list or map",
+        expected="string, int64, int32, bool, date32, timestamp, decimal128, double, list, map or struct",
         next_step="use one of these types, or teach costlake.delta.sql_type the new one",
     )
 

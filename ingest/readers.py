@@ -1,7 +1,8 @@
 """Data files → DuckDB scans, whatever their dialect; nothing is read into memory as a whole.
 
-Data flow: landed file (csv, csv.gz, parquet) → `Scan`: a FROM clause, the columns with their physical types, and the
-SQL for the row number. Typed bronze columns are made from it by `typed_column`.
+Data flow: landed file (csv, csv.gz, parquet, ndjson) → `Scan`: a FROM clause, the columns with their physical types, and the
+SQL for the row number. Typed bronze columns are made from it by `typed_column`. Records inside a row (Parquet structs, JSON objects)
+become columns of their own with dotted names, `service.id`; what repeats stays one cell.
 
 A scan is SQL rather than a stream of Arrow batches: DuckDB reads, casts and writes Parquet in one bounded pass
 (docs/decisions/0003).
@@ -13,6 +14,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +33,19 @@ if TYPE_CHECKING:
 # Athena writes NULL as \N into text files (seen in a real CUR of 2019).
 _NULL_TEXTS = ("", r"\N")
 _MAX_LINE_BYTES = 16_000_000
+NDJSON_SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
+# A JSON number is read as a double, which keeps 17 digits: a longer decimal would lose money silently.
+_BARE_DECIMAL = r"[:\[,]\s*-?[0-9]+\.[0-9]+"
+_CUT = (
+    f"regexp_matches(line, '[0-9.]{{18}}') AND len(list_filter(regexp_extract_all(line, '{_BARE_DECIMAL}'), "
+    "lambda text: len(trim(regexp_replace(text, '[^0-9]', '', 'g'), '0')) > 17)) > 0"
+)
+_FAULTS = {
+    "json": "the line is not JSON",
+    "object": "the line is not a JSON object",
+    "twice": "the line has a key twice",
+    "digits": "the line has a decimal number of more than 17 digits that is not in quotes",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,8 @@ def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Sc
     try:
         if ".parquet" in path.name:
             return _scan_parquet(connection, path)
+        if path.name.endswith(NDJSON_SUFFIXES):
+            return _scan_ndjson(connection, path, key)
         return _scan_csv(path, key)
     except (duckdb.Error, UnicodeDecodeError, csv.Error) as error:
         raise unreadable(key, error) from error
@@ -66,7 +84,7 @@ def unreadable(key: str, error: Exception) -> UnreadableFile:
     return UnreadableFile(
         f"the file cannot be read: {str(error).splitlines()[0]}",
         where=f"{key}: {_line_of(error)}",
-        expected="a Parquet or CSV file (UTF-8, comma, double quotes) with as many fields in each row as in the first",
+        expected="a Parquet file, JSON lines (UTF-8), or CSV (UTF-8, comma, double quotes) with as many fields in each row as in the first",
         next_step="ask the provider to deliver the period again; nothing of it was loaded",
     )
 
@@ -93,7 +111,83 @@ def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
     source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     columns = {name: kind for name, kind, *_ in described if name != "file_row_number"}
+    if any(kind.startswith("STRUCT(") and not kind.endswith("]") for kind in columns.values()):
+        leaves = [leaf for name, kind in columns.items() for leaf in _struct_leaves((name,), kind)]
+        fields = ", ".join(f"{'.'.join(identifier(part) for part in parts)} AS {identifier('.'.join(parts))}" for parts, _ in leaves)
+        return Scan(f"(SELECT {fields}, file_row_number FROM {source})", {".".join(p): kind for p, kind in leaves}, "file_row_number + 1")
     return Scan(source, columns, "file_row_number + 1")
+
+
+def struct_fields(kind: str) -> dict[str, str]:
+    """Field → DuckDB type of a record by DuckDB's name of its type; empty for any other type."""
+    import duckdb
+
+    found = duckdb.sqltype(kind)
+    return {name: str(child) for name, child in found.children} if found.id == "struct" else {}
+
+
+def _struct_leaves(parts: tuple[str, ...], kind: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    fields = struct_fields(kind)
+    if not fields:
+        yield parts, kind
+    for name, child in fields.items():
+        yield from _struct_leaves((*parts, name), child)
+
+
+def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+    """JSON lines, parsed once into a Parquet file beside them; cells are text as it was written, lists are JSON text.
+
+    Raises UnreadableFile, naming the line, for one that is no JSON object, has a key twice or a number that a double would cut.
+    """
+    lines = (
+        f"read_csv({literal(str(path))}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, delim = '\x01', quote = '', "
+        f"escape = '', nullstr = '', parallel = false, max_line_size = {_MAX_LINE_BYTES}, "
+        f"compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
+    )
+    numbered = f"(SELECT line, row_number() OVER () AS _line FROM {lines})"
+    filled = f"(SELECT * FROM {numbered} WHERE trim(line) <> '')"
+    fault = (
+        "CASE WHEN NOT json_valid(line) THEN 'json' WHEN json_type(line) <> 'OBJECT' THEN 'object' "
+        "WHEN len(json_keys(line)) <> len(list_distinct(json_keys(line))) THEN 'twice' "
+        f"WHEN {_CUT} THEN 'digits' END"
+    )
+    faults = f"SELECT _line, {fault} AS fault FROM {filled} WHERE {fault} IS NOT NULL ORDER BY _line LIMIT 1"
+    for number, fault_name in connection.execute(faults).fetchall():
+        raise UnreadableFile(
+            _FAULTS[fault_name],
+            where=f"{key}, row {number}",
+            expected="one JSON object per line, each key once, long decimal numbers in quotes",
+            next_step="extract or download the file again; nothing of it was loaded",
+        )
+    structure = connection.execute(f"SELECT CAST(json_group_structure(CAST(line AS JSON)) AS VARCHAR) FROM {filled}").fetchall()[0][0]
+    fields = dict(_json_leaves((), json.loads(structure))) if structure else {}
+    if not fields:
+        return Scan(f"(SELECT line FROM {numbered} WHERE false)", {}, "0")
+    parsed = ", ".join(
+        f"CAST(record.{'.'.join(identifier(part) for part in parts)} AS VARCHAR) AS {identifier('.'.join(parts))}" for parts in fields
+    )
+    target = path.with_name(f"{path.name}.rows.parquet")
+    shape = literal(json.dumps(_as_text(json.loads(structure))))
+    connection.execute(
+        f"COPY (SELECT {parsed}, _line FROM (SELECT from_json(line, {shape}) AS record, _line FROM {filled})) TO {literal(str(target))} "
+        "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+    )
+    return Scan(f"read_parquet({literal(str(target))})", {".".join(parts): "VARCHAR" for parts in fields}, "_line")
+
+
+def _json_leaves(parts: tuple[str, ...], structure: object) -> Iterator[tuple[tuple[str, ...], object]]:
+    if not isinstance(structure, dict) or not structure:
+        yield parts, structure
+        return
+    for name, child in structure.items():
+        yield from _json_leaves((*parts, name), child)
+
+
+def _as_text(structure: object) -> object:
+    """The structure that DuckDB found in the lines, with text for every value and JSON for every list."""
+    if isinstance(structure, dict) and structure:
+        return {name: _as_text(child) for name, child in structure.items()}
+    return "JSON" if isinstance(structure, list) else "VARCHAR"
 
 
 def _scan_csv(path: Path, key: str) -> Scan:

@@ -2,7 +2,7 @@
 
 Data flow: source name → extra rules → `quality.suites.bronze_suite`.
 The rules follow the providers' documents: AWS "Cost and Usage Reports user guide", OpenAI "Usage and Costs API",
-Anthropic "Usage and Cost Admin API".
+Anthropic "Usage and Cost Admin API", Google Cloud "Structure of Detailed data export".
 Not for direct use.
 """
 
@@ -122,6 +122,41 @@ def _anthropic_usage() -> tuple[Rule, ...]:
     )
 
 
+def _gcp() -> tuple[Rule, ...]:
+    month_end = f"({_MONTH_START} + INTERVAL 1 MONTH)::TIMESTAMP AT TIME ZONE 'America/Los_Angeles'"
+    return (
+        not_null("billing_account_id", _READ_ROW),
+        not_null("service_description", _READ_ROW, severity="warn"),
+        no_rows(
+            "bill_is_of_the_slice",
+            f"SELECT {_ROW}, invoice_month FROM {{batch}}"
+            " WHERE left(invoice_month, 4) || '-' || right(invoice_month, 2) <> _billing_period",
+            "load the export day again: a row was filed under another month than its invoice's",
+            column="invoice_month",
+        ),
+        no_rows(
+            "usage_is_not_after_its_invoice_month",
+            f"SELECT {_ROW}, usage_start_time, invoice_month FROM {{batch}} WHERE usage_start_time >= {month_end}",
+            "Google invoices usage late, never early: " + _READ_ROW,
+            column="usage_start_time",
+        ),
+        no_rows(
+            "usage_ends_after_it_starts",
+            f"SELECT {_ROW} FROM {{batch}} WHERE usage_end_time < usage_start_time",
+            _READ_ROW,
+        ),
+        no_rows(
+            "credits_are_of_known_types",
+            f"SELECT {_ROW}, credit.type FROM (SELECT {_ROW}, unnest(credits) AS credit FROM {{batch}}) WHERE credit.type IS NULL OR"
+            " credit.type NOT IN ('SUSTAINED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT', 'COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE',"
+            " 'DISCOUNT', 'FEE_UTILIZATION_OFFSET', 'FREE_TIER', 'PROMOTION', 'RESELLER_MARGIN', 'SUBSCRIPTION_BENEFIT')",
+            "an unknown credit is a charge of its own: if it lowers a price, add it to the macro gcp_price_credits",
+            severity="warn",
+            column="credits",
+        ),
+    )
+
+
 _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "aws_cur": _aws,
     "aws_cur2": _aws,
@@ -129,4 +164,5 @@ _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "openai_costs": lambda: _buckets("bucket_start", "bucket_end"),
     "anthropic_usage": _anthropic_usage,
     "anthropic_costs": lambda: _buckets("starting_at", "ending_at"),
+    "gcp_billing": _gcp,
 }

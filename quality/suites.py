@@ -75,7 +75,8 @@ def _columns_sql(table: TableSpec) -> str:
         f"SELECT wanted.name AS column_name, wanted.type AS wanted, found.column_type AS found FROM (VALUES {wanted}) wanted(name, type)"
         " LEFT JOIN (DESCRIBE SELECT * FROM {batch}) found ON found.column_name = wanted.name"
         " WHERE found.column_type IS NULL"
-        " OR replace(found.column_type, 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ') <> wanted.type"
+        # of a record's fields DuckDB quotes those only that are keywords
+        " OR replace(replace(found.column_type, 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ'), '\"', '') <> replace(wanted.type, '\"', '')"
     )
 
 

@@ -1,13 +1,23 @@
-"""What the dbt tests share: the AWS estate, built once per session."""
+"""What the dbt tests share: the AWS estate and the Google Cloud bills, each built once per session."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from tests.dbt.aws_project import Estate, build_estate
+from tests.dbt.gcp_project import build_gcp, estate
 
 
 @pytest.fixture(scope="session")
 def aws_estate(tmp_path_factory: pytest.TempPathFactory) -> Estate:
     """The AWS estate as FOCUS; a test that changes it works on a copy."""
     return build_estate(tmp_path_factory.mktemp("aws_estate"))
+
+
+@pytest.fixture(scope="session")
+def gcp_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Google Cloud bills as FOCUS, with every rule of the project passed on them."""
+    folder = tmp_path_factory.mktemp("gcp")
+    return build_gcp(folder, estate(folder))

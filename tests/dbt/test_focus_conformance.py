@@ -7,6 +7,7 @@ Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`
 | rows | criteria |
 |---|---|
 | AWS (legacy CUR, CUR 2.0) | ALL |
+| Google Cloud | ALL |
 | OpenAI, Anthropic | ALL: columns that an API cannot fill are present and NULL, and nothing requires a value |
 """
 
@@ -60,6 +61,12 @@ def test_aws_rows_pass_every_criterion(aws_estate: Estate, validate: Validate) -
 
 def test_llm_rows_pass_every_criterion(tmp_path_factory: pytest.TempPathFactory, validate: Validate) -> None:
     summary = validate(built_project(tmp_path_factory.getbasetemp() / "llm").warehouse)
+    assert summary["failures"] == []
+    assert summary["passed"] > 400
+
+
+def test_google_cloud_rows_pass_every_criterion(gcp_warehouse: Path, validate: Validate) -> None:
+    summary = validate(gcp_warehouse)
     assert summary["failures"] == []
     assert summary["passed"] > 400
 

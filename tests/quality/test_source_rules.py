@@ -42,12 +42,25 @@ ANTHROPIC = {
     "uncached_input_tokens": 1,
     "output_tokens": 1,
 }
+GOOGLE = {
+    "_slice": "2026-11-03",
+    "billing_account_id": "0A1B2C",
+    "service_description": "Compute Engine",
+    "invoice_month": "202610",
+    "currency": "USD",
+    "cost": Decimal(1),
+    "credits": [{"id": "p", "full_name": None, "type": "PROMOTION", "name": None, "amount": Decimal("-0.5")}],
+    # after midnight UTC, before midnight in California
+    "usage_start_time": at("2026-11-01T05:00:00"),
+    "usage_end_time": at("2026-11-01T06:00:00"),
+}
 GOOD: dict[str, dict[str, Any]] = {
     "aws_cur": AWS,
     "aws_cur2": AWS,
     "openai_usage": OPENAI,
     "openai_costs": OPENAI_COST,
     "anthropic_usage": ANTHROPIC,
+    "gcp_billing": GOOGLE,
 }
 
 
@@ -82,6 +95,17 @@ def found(estate: Estate, monkeypatch: pytest.MonkeyPatch, name: str, changes: d
         ("openai_usage", {"bucket_start": at("2026-10-04"), "bucket_end": at("2026-10-05")}, {("bucket_is_in_the_slice", "fail")}),
         ("openai_costs", {"amount_value": None}, {("billed_is_known", "fail"), ("effective_is_known", "fail")}),
         ("anthropic_usage", {"ending_at": at("2026-10-12")}, {("bucket_is_at_most_a_day", "fail")}),
+        ("gcp_billing", {"invoice_month": "202611"}, {("bill_is_of_the_slice", "fail")}),
+        (
+            "gcp_billing",
+            {"usage_start_time": at("2026-11-01T08:00:00"), "usage_end_time": at("2026-11-01T09:00:00")},
+            {("usage_is_not_after_its_invoice_month", "fail")},
+        ),
+        (
+            "gcp_billing",
+            {"credits": [{"id": None, "full_name": None, "type": "NEW", "name": None, "amount": Decimal(-1)}]},
+            {("credits_are_of_known_types", "warn")},
+        ),
     ],
 )
 def test_a_broken_promise_is_caught(

@@ -1,0 +1,1 @@
+{{ gcp_focus(ref('stg_gcp_billing__lines')) }}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from costlake.delta import sql_type
+from costlake.delta import sql_type, write_parquet
 from costlake.errors import UnreadableFile
 from costlake.money import BRONZE_SQL_TYPE, double_to_decimal_sql, text_to_decimal_sql
 from costlake.sql import identifier, literal
@@ -151,7 +151,7 @@ def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) ->
         "WHEN len(json_keys(line)) <> len(list_distinct(json_keys(line))) THEN 'twice' "
         f"WHEN {_CUT} THEN 'digits' END"
     )
-    faults = f"SELECT _line, {fault} AS fault FROM {filled} WHERE {fault} IS NOT NULL ORDER BY _line LIMIT 1"
+    faults = f"SELECT _line, fault FROM (SELECT _line, {fault} AS fault FROM {filled}) WHERE fault IS NOT NULL ORDER BY _line LIMIT 1"
     for number, fault_name in connection.execute(faults).fetchall():
         raise UnreadableFile(
             _FAULTS[fault_name],
@@ -168,11 +168,9 @@ def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) ->
     )
     target = path.with_name(f"{path.name}.rows.parquet")
     shape = literal(json.dumps(_as_text(json.loads(structure))))
-    connection.execute(
-        f"COPY (SELECT {parsed}, _line FROM (SELECT from_json(line, {shape}) AS record, _line FROM {filled})) TO {literal(str(target))} "
-        "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
-    )
-    return Scan(f"read_parquet({literal(str(target))})", {".".join(parts): "VARCHAR" for parts in fields}, "_line")
+    write_parquet(connection, f"SELECT {parsed}, _line FROM (SELECT from_json(line, {shape}) AS record, _line FROM {filled})", target)
+    kinds = {".".join(parts): "JSON" if isinstance(found, list) else "VARCHAR" for parts, found in fields.items()}
+    return Scan(f"read_parquet({literal(str(target))})", kinds, "_line")
 
 
 def _json_leaves(parts: tuple[str, ...], structure: object) -> Iterator[tuple[tuple[str, ...], object]]:

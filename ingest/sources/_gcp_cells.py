@@ -68,11 +68,12 @@ def _partition_date(column: str, physical: str) -> str:
 def _list(element: pa.StructType, column: str, physical: str) -> str:
     """The list with its elements typed; NULL when one lacks what it is there for: a label its key, a credit its amount."""
     fields = [field.name for field in element]
-    if physical == "VARCHAR":
-        text = f"(CASE WHEN json_valid({column}) THEN {column} ELSE json_of_python_literal({column}) END)"
-        shape = literal(json.dumps([dict.fromkeys(fields, "VARCHAR")]))
-        items = f"(CASE WHEN json_valid({text}) THEN from_json({text}, {shape}) END)"
+    if physical in ("JSON", "VARCHAR"):
         present = dict.fromkeys(fields, "VARCHAR")
+        shape = literal(json.dumps([present]))
+        text = f"(CASE WHEN json_valid({column}) THEN {column} ELSE json_of_python_literal({column}) END)"
+        checked = f"(CASE WHEN json_valid({text}) THEN from_json({text}, {shape}) END)"
+        items = f"from_json({column}, {shape})" if physical == "JSON" else checked  # JSON: a reader has parsed it already
     else:
         items, present = column, struct_fields(physical[:-2]) if physical.endswith("[]") else {}
     if not present:

@@ -224,6 +224,7 @@ def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:
     Text loses surrounding blanks only where it becomes a number or a time. Timestamps without zone are UTC, which is
     what AWS writes into Parquet (TIMESTAMP_MILLIS without the UTC flag).
     """
+    raw_type = _as_written(raw_type)
     column = identifier(raw)
     if pa.types.is_decimal(target):
         return _money(column, raw_type)
@@ -237,6 +238,7 @@ def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:
 
 def bad_cells(raw: str, raw_type: str, target: pa.DataType, *, required: bool) -> str | None:
     """SQL condition for a cell that is filled but not of its type (or empty though required); None where none can be."""
+    raw_type = _as_written(raw_type)
     column = identifier(raw)
     if pa.types.is_string(target):
         return f"nullif({column}, '') IS NULL" if required else None
@@ -250,6 +252,11 @@ def bad_cells(raw: str, raw_type: str, target: pa.DataType, *, required: bool) -
     empty = f"{column} IS NULL OR " if required else ""
     blank = f"trim({column}) = '' OR " if required and raw_type == "VARCHAR" else ""
     return f"({empty}{blank}{wrong})"
+
+
+def _as_written(raw_type: str) -> str:
+    """A list in JSON lines is text to whoever does not expect one."""
+    return "VARCHAR" if raw_type == "JSON" else raw_type
 
 
 def _money(column: str, raw_type: str) -> str:

@@ -16,11 +16,13 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from costlake.delta import sql_type
 from costlake.errors import UnreadableFile
@@ -71,11 +73,11 @@ def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Sc
 
     try:
         if ".parquet" in path.name:
-            return _scan_parquet(connection, path)
+            return _scan_parquet(connection, path, key)
         if path.name.endswith(NDJSON_SUFFIXES):
             return _scan_ndjson(connection, path, key)
         return _scan_csv(path, key)
-    except (duckdb.Error, UnicodeDecodeError, csv.Error) as error:
+    except (duckdb.Error, UnicodeDecodeError, csv.Error, pa.ArrowException, OSError) as error:
         raise unreadable(key, error) from error
 
 
@@ -107,7 +109,9 @@ def count_records(path: Path, key: str) -> int:
         raise unreadable(key, error) from error
 
 
-def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
+def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+    # DuckDB gives the second of two equal names a number: which of two cost columns counts is not for us to say.
+    _check_names(pq.read_schema(path).names, key)
     source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     columns = {name: kind for name, kind, *_ in described if name != "file_row_number"}
@@ -194,12 +198,20 @@ def _scan_csv(path: Path, key: str) -> Scan:
     header, width = csv_header(path)
     if len(set(header)) != len(header):
         doubled = sorted({name for name in header if header.count(name) > 1})
+def _check_names(names: list[str], key: str) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
         raise UnreadableFile(
             f"the header names columns twice: {doubled[:5]}",
             where=f"{key}: header",
             expected="every column name once",
             next_step="ask the provider to deliver the period again; nothing of it was loaded",
         )
+
+
+def _scan_csv(path: Path, key: str) -> Scan:
+    header, width = csv_header(path)
+    _check_names(header, key)
     if width > len(header):
         raise UnreadableFile(
             f"the first row has {width} fields, the header {len(header)}",

@@ -259,7 +259,7 @@ class Lake:
         if not files:
             return empty_select(schema)
         listing = ", ".join(literal(file) for file in files)
-        columns = ", ".join(f'"{column}"' for column in schema.names)
+        columns = ", ".join(identifier(column) for column in schema.names)
         scan = f"SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
         # The empty typed half gives the columns that no active file has any more.
         return f"SELECT {columns} FROM ({empty_select(schema)} UNION ALL BY NAME {scan})"
@@ -365,7 +365,7 @@ def sql_type(arrow_type: pa.DataType) -> str:
 
 def empty_select(schema: pa.Schema) -> str:
     """A SELECT that yields no row with the schema's columns and types."""
-    columns = ", ".join(f'CAST(NULL AS {sql_type(field.type)}) AS "{field.name}"' for field in schema)
+    columns = ", ".join(f"CAST(NULL AS {sql_type(field.type)}) AS {identifier(field.name)}" for field in schema)
     return f"SELECT {columns} WHERE false"
 
 

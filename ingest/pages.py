@@ -33,6 +33,9 @@ _MARKER = "pull.json"
 _PAGE_SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
 _MARKED = '{"pages": ["page-001.json", …]}, names in the same folder'
 _AGAIN = "pull the window again; nothing of it was loaded"
+# What BIGINT and DECIMAL(38,18), the types of counts and amounts in bronze, do not hold any more.
+_BEYOND_COUNTS = 2**63
+_BEYOND_AMOUNTS = 10**20
 Json = dict[str, Any]
 
 
@@ -89,6 +92,8 @@ def read_results(
                 try:
                     day, start, end = bucket_of(bucket)
                     rows = bucket["results"]
+                    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                        raise TypeError("results is no list of objects")
                 except (KeyError, TypeError, ValueError, OverflowError) as error:
                     raise BadValue(
                         f"a bucket has no readable start, end or results ({error})",
@@ -174,9 +179,26 @@ def count(row: Json, field: str, place: Place, *, required: bool = False) -> int
     value = row.get(field)
     if value is None and not required:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value) or value < 0:
-        raise BadValue(f"{field} is {value!r}", where=f"{place}, field {field}", expected="a whole number of at least 0", next_step=_AGAIN)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < _BEYOND_COUNTS or value != int(value):
+        said = str(value)[:40]
+        raise BadValue(f"{field} is {said}", where=f"{place}, field {field}", expected="a whole number from 0 to 2⁶³ - 1", next_step=_AGAIN)
     return int(value)
+
+
+def flag(row: Json, field: str, place: Place) -> bool | None:
+    """A yes or no; None when it is absent."""
+    value = row.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise BadValue(f"{field} is {value!r}", where=f"{place}, field {field}", expected="true, false or null", next_step=_AGAIN)
+    return value
+
+
+def inner(row: Json, field: str, place: Place) -> Json:
+    """An object in a result; empty when it is absent."""
+    value = row.get(field)
+    if value is not None and not isinstance(value, dict):
+        raise BadValue(f"{field} is {value!r}", where=f"{place}, field {field}", expected="an object or null", next_step=_AGAIN)
+    return value or {}
 
 
 def amount(value: Any, field: str, place: Place) -> Decimal:
@@ -184,9 +206,15 @@ def amount(value: Any, field: str, place: Place) -> Decimal:
     try:
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             raise ValueError(f"{value!r} is not a number")
-        return at_scale(parse_money(str(value)))
+        exact = at_scale(parse_money(str(value)))
+        if abs(exact) >= _BEYOND_AMOUNTS:
+            raise ValueError("too large")
+        return exact
     except (ValueError, ArithmeticError) as error:
-        raise BadValue(f"{field} is {value!r}", where=f"{place}, field {field}", expected="a decimal number", next_step=_AGAIN) from error
+        said = str(value)[:40]
+        raise BadValue(
+            f"{field} is {said!r}", where=f"{place}, field {field}", expected="a decimal number below 10²⁰", next_step=_AGAIN
+        ) from error
 
 
 def text(row: Json, field: str) -> str | None:

@@ -53,6 +53,7 @@ class Part:
         self._layout = layout
         self._types = {column.name: column.type for column in layout.schema}
         self._raw = layout.names(scan.columns, landed.key)
+        self._check_names()
         missing = sorted(layout.required - set(self._raw))
         if missing:
             raise UnreadableFile(
@@ -60,6 +61,19 @@ class Part:
                 where=landed.key,
                 expected=layout.expected,
                 next_step="check that the export is of the configured source and has its standard columns selected",
+            )
+
+    def _check_names(self) -> None:
+        """No column of the bill comes in two spellings, and none is called what no table can have."""
+        bill = {raw.lower() for name, raw in self._raw.items() if name in self._types}
+        twice = sorted(given for given in self._scan.renamed.values() if given.lower() in bill)
+        odd = sorted(name for name in self.extra_names() if not name.strip() or '"' in name or not name.isprintable() or len(name) > 255)
+        if twice or odd:
+            raise UnreadableFile(
+                f"two columns are called {twice[0]!r} but for upper and lower case" if twice else f"a column is called {odd[0][:80]!r}",
+                where=f"{self._landed.key}: header",
+                expected=f"{self._layout.expected}, each once and by a name of printable letters",
+                next_step="ask the provider to deliver the period again; nothing of it was loaded",
             )
 
     @property

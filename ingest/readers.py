@@ -15,12 +15,14 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from costlake.delta import sql_type, write_parquet
 from costlake.errors import UnreadableFile
@@ -57,12 +59,15 @@ class Scan:
         columns: name in the file → DuckDB type.
         row_number_sql: 1-based number of the row in the file, header not counted.
         is_text: whether it is a CSV file.
+        renamed: name in `columns` → name in the file, for columns whose names differ from an earlier one in upper and lower case only.
+            SQL does not tell those apart; two tags of AWS may well be called Team and team.
     """
 
     from_sql: str
     columns: dict[str, str]
     row_number_sql: str
     is_text: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
@@ -71,11 +76,11 @@ def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Sc
 
     try:
         if ".parquet" in path.name:
-            return _scan_parquet(connection, path)
+            return _scan_parquet(connection, path, key)
         if path.name.endswith(NDJSON_SUFFIXES):
             return _scan_ndjson(connection, path, key)
         return _scan_csv(path, key)
-    except (duckdb.Error, UnicodeDecodeError, csv.Error) as error:
+    except (duckdb.Error, UnicodeDecodeError, csv.Error, pa.ArrowException, OSError) as error:
         raise unreadable(key, error) from error
 
 
@@ -107,15 +112,19 @@ def count_records(path: Path, key: str) -> int:
         raise unreadable(key, error) from error
 
 
-def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
+def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+    # DuckDB gives the second of two equal names a number: which of two cost columns counts is not for us to say.
+    given = pq.read_schema(path).names
+    _check_names(given, key)
     source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     columns = {name: kind for name, kind, *_ in described if name != "file_row_number"}
+    renamed = {name: original for name, original in zip(columns, given, strict=False) if name != original}
     if any(kind.startswith("STRUCT(") and not kind.endswith("]") for kind in columns.values()):
         leaves = [leaf for name, kind in columns.items() for leaf in _struct_leaves((name,), kind)]
         fields = ", ".join(f"{'.'.join(identifier(part) for part in parts)} AS {identifier('.'.join(parts))}" for parts, _ in leaves)
         return Scan(f"(SELECT {fields}, file_row_number FROM {source})", {".".join(p): kind for p, kind in leaves}, "file_row_number + 1")
-    return Scan(source, columns, "file_row_number + 1")
+    return Scan(source, columns, "file_row_number + 1", renamed=renamed)
 
 
 def struct_fields(kind: str) -> dict[str, str]:
@@ -188,16 +197,31 @@ def _as_text(structure: object) -> object:
     return "JSON" if isinstance(structure, list) else "VARCHAR"
 
 
-def _scan_csv(path: Path, key: str) -> Scan:
-    header, width = csv_header(path)
-    if len(set(header)) != len(header):
-        doubled = sorted({name for name in header if header.count(name) > 1})
+def _check_names(names: list[str], key: str) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
         raise UnreadableFile(
             f"the header names columns twice: {doubled[:5]}",
             where=f"{key}: header",
             expected="every column name once",
             next_step="ask the provider to deliver the period again; nothing of it was loaded",
         )
+
+
+def _apart(names: list[str]) -> list[str]:
+    """The names, with a number where one differs from an earlier one in upper and lower case only."""
+    seen: dict[str, str] = {}
+    for name in names:
+        unique, number = name, 2
+        while unique.lower() in seen:
+            unique, number = f"{name}__{number}", number + 1
+        seen[unique.lower()] = unique
+    return list(seen.values())
+
+
+def _scan_csv(path: Path, key: str) -> Scan:
+    header, width = csv_header(path)
+    _check_names(header, key)
     if width > len(header):
         raise UnreadableFile(
             f"the first row has {width} fields, the header {len(header)}",
@@ -206,7 +230,8 @@ def _scan_csv(path: Path, key: str) -> Scan:
             next_step="ask the provider to deliver the period again; nothing of it was loaded",
         )
     # Rows that are all shorter by the same trailing columns are legal (seen in koku's CUR fixtures): those are absent.
-    names = header[:width] if width else header
+    names = _apart(header[:width] if width else header)
+    renamed = {name: given for name, given in zip(names, header, strict=False) if name != given}
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     nulls = ", ".join(literal(text) for text in _NULL_TEXTS)
     source = (
@@ -215,7 +240,7 @@ def _scan_csv(path: Path, key: str) -> Scan:
         # One thread reads, so that the row number is the line's: bronze is written without keeping the order of rows.
         f"parallel = false, max_line_size = {_MAX_LINE_BYTES}, compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
     )
-    return Scan(source, dict.fromkeys(names, "VARCHAR"), "row_number() OVER ()", is_text=True)
+    return Scan(source, dict.fromkeys(names, "VARCHAR"), "row_number() OVER ()", is_text=True, renamed=renamed)
 
 
 def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:

@@ -89,7 +89,7 @@ def open_usage(context: LoadContext, delivery: Delivery, objects: tuple[LandedOb
     rows = []
     for place, start, end, day, result in results:
         _check_fields(result, ("uncached_input_tokens", "output_tokens"), place)
-        flat = {**result, **_nested(result)}
+        flat = {**result, **_nested(result, place)}
         row: Json = {"starting_at": start, "ending_at": end, "_place": place, "_slice": day}
         row |= {name: pages.text(result, name) for name in _USAGE_TEXTS}
         row["account_id"] = pages.pseudonym(delivery.export, row["account_id"])
@@ -116,9 +116,9 @@ def open_costs(context: LoadContext, delivery: Delivery, objects: tuple[LandedOb
     return pages.opened_rows(context, _COSTS.schema, ("starting_at", "currency", *_COST_TEXTS), objects, rows, days)
 
 
-def _nested(result: Json) -> Json:
-    creation: Json = result.get("cache_creation") or {}
-    tools: Json = result.get("server_tool_use") or {}
+def _nested(result: Json, place: pages.Place) -> Json:
+    creation = pages.inner(result, "cache_creation", place)
+    tools = pages.inner(result, "server_tool_use", place)
     return {
         "cache_creation_5m_input_tokens": creation.get("ephemeral_5m_input_tokens"),
         "cache_creation_1h_input_tokens": creation.get("ephemeral_1h_input_tokens"),

@@ -92,7 +92,7 @@ def open_usage(context: LoadContext, delivery: Delivery, objects: tuple[LandedOb
         _check_object(result, _USAGE_RESULT, place)
         row: Json = {"bucket_start": start, "bucket_end": end, "endpoint": "completions", "_place": place, "_slice": day}
         row |= {name: pages.text(result, name) for name in _DIMENSIONS}
-        row["batch"] = result.get("batch")
+        row["batch"] = pages.flag(result, "batch", place)
         row["user_id"] = pages.pseudonym(delivery.export, row["user_id"])
         row |= {name: pages.count(result, name, place, required=name in _REQUIRED) for name in _COUNTS}
         _check_classes(row, place)

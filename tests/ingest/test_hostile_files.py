@@ -186,6 +186,8 @@ LINES = BILL.decode().splitlines()
         (_csv([*LINES[:4], LINES[0], *LINES[4:]]), BadValue),
         (_csv([LINES[0] + ",lineItem/UnblendedCost", *(line + ",9" for line in LINES[1:])]), UnreadableFile),
         (_csv([LINES[0] + ",LINEITEM/unblendedcost", *(line + ",9" for line in LINES[1:])]), UnreadableFile),
+        (_csv([LINES[0] + ',"a""b"', *(line + ",9" for line in LINES[1:])]), UnreadableFile),
+        (_csv([LINES[0] + ",", *(line + ",9" for line in LINES[1:])]), UnreadableFile),
         (_csv([LINES[0], LINES[0].replace("lineItem", "x"), *LINES[1:]]), BadValue),
         (_csv([LINES[0], *LINES[1:], LINES[-1][: len(LINES[-1]) // 2]]), UnreadableFile),
         (_csv([*LINES[:3], LINES[3].replace("line-3", '"line-3'), *LINES[4:]]), UnreadableFile),
@@ -203,7 +205,7 @@ LINES = BILL.decode().splitlines()
         (BILL.replace(b"line-5", b"li\0ne"), None),
     ],
     ids=(
-        "short_row long_row header_again header_twice header_twice_in_other_case second_header last_row_cut "
+        "short_row long_row header_again header_twice header_twice_in_other_case quote_in_name no_name second_header last_row_cut "
         "open_quote two_open_quotes cut_in_a_quote "
         "line_break_in_cell quotes_in_cell empty_lines no_last_newline utf16_bom utf16 "
         "latin1 latin1_header semicolons nul"

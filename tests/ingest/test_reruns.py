@@ -95,6 +95,13 @@ def test_two_tags_that_fall_together_are_both_kept(settings: Settings, tmp_path:
     assert row.fetchall() == [("a", "b")]
 
 
+def test_two_tags_that_differ_in_case_only_are_both_kept(settings: Settings, tmp_path: Path) -> None:
+    cur.deliver(tmp_path / "b", [[cur.row(**{"resourceTags/user:Team": "a", "resourceTags/user:team": "b"})]])
+    ingest(settings, tmp_path / "b")
+    row = Lake(settings).connect().execute("SELECT resource_tags_user_team, resource_tags_user_team_2 FROM bronze.aws_cur")
+    assert row.fetchall() == [("a", "b")]
+
+
 def test_account_ids_keep_their_leading_zeros(settings: Settings, tmp_path: Path) -> None:
     cur.deliver(tmp_path / "b", [cur.rows(1)])
     ingest(settings, tmp_path / "b")

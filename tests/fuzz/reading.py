@@ -1,0 +1,154 @@
+"""An independent reading of delivered files: Python's csv and json with Decimal, pyarrow for Parquet. Nothing of costlake's readers.
+
+Data flow: files as they lie on disk → rows → number and billed total (tokens for usage reports), as the source's document defines them.
+
+Amounts round half away from zero at the 18th decimal, which is what bronze keeps. A source without an entry in READINGS has its rows
+counted only; the table of `python -m tests.fuzz` says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+Row = Mapping[str, Any]
+_AMOUNT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_WIDE = Context(prec=400)
+
+
+class NotReadable(Exception):
+    """The independent reading finds no bill in the file: whoever loads it has invented something."""
+
+
+def number(cell: Any) -> Decimal | None:
+    """An exact amount at 18 decimals; None for an empty cell. NotReadable for anything that is no decimal number."""
+    if cell is None or (isinstance(cell, str) and cell.strip(" ") in ("", "\\N")):
+        return None
+    text = repr(cell) if isinstance(cell, float) else str(cell).strip(" ")
+    if isinstance(cell, bool) or _AMOUNT.fullmatch(text) is None:
+        raise NotReadable(f"{cell!r} is no amount")
+    return Decimal(text).quantize(Decimal("1e-18"), ROUND_HALF_UP, _WIDE)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a CSV (plain, gzip, zip) or Parquet file."""
+    if ".parquet" in path.name:
+        table = pq.ParquetFile(path).read()
+        return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*(c.to_pylist() for c in table.columns), strict=True)]
+    content = path.read_bytes()
+    if path.name.endswith(".gz"):
+        content = gzip.decompress(content)
+    elif path.name.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            content = archive.read(archive.namelist()[0])
+    rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")) if row]
+    header = [name.strip() for name in rows[0]]
+    return [dict(zip(header, row, strict=False)) for row in rows[1:]]
+
+
+def read_results(path: Path) -> list[Row]:
+    """All results of a file of API pages, each with its own numbers as Decimal."""
+    text = gzip.decompress(path.read_bytes()).decode("utf-8-sig") if path.name.endswith(".gz") else path.read_text(encoding="utf-8-sig")
+    pages = json.loads(text, parse_float=Decimal)
+    return [result for page in (pages if isinstance(pages, list) else [pages]) for bucket in page["data"] for result in bucket["results"]]
+
+
+def _named(row: Row, column: str) -> Any:
+    """A CUR column under its legacy or its Athena name."""
+    for name, value in row.items():
+        if "/" in name:
+            spaced = re.sub(r"(?<!^)(?=[A-Z])", "_", name.replace("/", "_"))
+            plain = re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", spaced.lower())).strip("_")
+        else:
+            plain = name.strip().lower()
+        if plain == column:
+            return value
+    return None
+
+
+def _cur_billed(files: Sequence[Sequence[Row]]) -> Decimal:
+    rows = [
+        {
+            "gross": number(_named(row, "line_item_unblended_cost")),
+            "net": number(_named(row, "line_item_net_unblended_cost")),
+            "discount": number(_named(row, "discount_total_discount")),
+            "type": str(_named(row, "line_item_line_item_type")),
+        }
+        for file in files
+        for row in file
+    ]
+    net_files = [file for file in files if file and any(_named({name: "x"}, "line_item_net_unblended_cost") for name in file[0])]
+    has_lines = any(str(_named(row, "line_item_line_item_type")).endswith("Discount") for file in net_files for row in file)
+    is_net = any(row["net"] for row in rows) and not has_lines
+    total = Decimal(0)
+    for row in rows:
+        gross, net, discount = row["gross"], row["net"], row["discount"]
+        if not isinstance(gross, Decimal):
+            raise NotReadable("a line has no unblended cost")
+        covered = isinstance(discount, Decimal) and abs(discount) >= abs(gross)
+        total += net if is_net and isinstance(net, Decimal) and (net != 0 or gross == 0 or covered) else gross
+    return total
+
+
+def _whole(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise NotReadable(f"{value!r} is no count")
+    return Decimal(value)
+
+
+def _openai_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
+    return sum((_whole(row["input_tokens"]) + _whole(row["output_tokens"]) for file in files for row in file), Decimal(0))
+
+
+def _amounts(value_of: Callable[[Row], Any], factor: Decimal = Decimal(1)) -> Callable[[Sequence[Sequence[Row]]], Decimal]:
+    def total(files: Sequence[Sequence[Row]]) -> Decimal:
+        amounts = [number(value_of(row)) for file in files for row in file]
+        if any(amount is None for amount in amounts):
+            raise NotReadable("a result has no amount")
+        # Cents have 18 decimals in bronze; a hundredth of them is rounded there again.
+        return sum((number(f"{amount * factor:f}") or Decimal(0) for amount in amounts if amount is not None), Decimal(0))
+
+    return total
+
+
+def _anthropic_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
+    total = Decimal(0)
+    for row in (row for file in files for row in file):
+        creation = row.get("cache_creation") or {}
+        counts = [row.get(name) for name in ("uncached_input_tokens", "cache_read_input_tokens", "output_tokens")]
+        counts += [creation.get("ephemeral_5m_input_tokens"), creation.get("ephemeral_1h_input_tokens")]
+        total += sum((_whole(count) for count in counts if count is not None), Decimal(0))
+    return total
+
+
+# source → (reader of a file, total of its files)
+READINGS: dict[str, tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequence[Row]]], Decimal]]] = {
+    "aws_cur": (read_rows, _cur_billed),
+    "aws_cur2": (read_rows, _cur_billed),
+    "openai_usage": (read_results, _openai_tokens),
+    "openai_costs": (read_results, _amounts(lambda row: row["amount"]["value"])),
+    "anthropic_usage": (read_results, _anthropic_tokens),
+    "anthropic_costs": (read_results, _amounts(lambda row: row["amount"], Decimal("0.01"))),
+}
+
+
+def reads(source: str, paths: Sequence[Path]) -> tuple[int, Decimal | None]:
+    """Rows and total of a delivery's files. NotReadable when there is no bill in them that one could add up."""
+    reader, total = READINGS.get(source, (read_results if ".json" in paths[0].name else read_rows, None))
+    try:
+        files = [reader(path) for path in paths]
+        return sum(len(rows) for rows in files), None if total is None else total(files)
+    except NotReadable:
+        raise
+    except Exception as error:  # whatever Python's own readers think of a damaged file
+        raise NotReadable(f"{type(error).__name__}: {error}") from error

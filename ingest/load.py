@@ -32,7 +32,7 @@ from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
 from ingest.manifests import check_once
 from ingest.source import Candidate, Delivery, LoadContext, Source, all_sources, source_named
-from ingest.stores import Store, store_for
+from ingest.stores import Store, split_file, store_for
 
 if TYPE_CHECKING:
     import duckdb
@@ -222,12 +222,13 @@ def _found(source: Source, folder: Path) -> Iterator[Candidate]:
 
 
 def _candidates(source: Source, export: Export, *, accept_partial: bool) -> tuple[Store, list[Candidate]]:
-    path = Path(export.location)
-    if path.is_file():
-        store = store_for(str(path.parent))
-        lone = Delivery(export, path.name, (store.stat(path.name),), partial=accept_partial)
-        return store, [Candidate(path.name, lambda: lone)]
-    store = store_for(export.location)
+    file = split_file(export.location)
+    if file is not None:
+        folder, name = file
+        store = store_for(folder, export.credential)
+        lone = Delivery(export, name, (store.stat(name),), partial=accept_partial)
+        return store, [Candidate(name, lambda: lone)]
+    store = store_for(export.location, export.credential)
     candidates = list(source.find(store, export))
     if not candidates:
         raise ManifestError(
@@ -277,12 +278,12 @@ class _Loader:
         """Judge and write one delivery; leaves everything as it was when it is active already."""
         delivery = candidate.resolve()
         check_once((stored.key for stored in delivery.objects), delivery.key)
-        etags = tuple(self._store.digest(stored.key) for stored in delivery.objects)
-        self._identity = landing.delivery_id(delivery, etags)
+        digests = tuple(self._store.digest(stored.key) for stored in delivery.objects)
+        self._identity = landing.delivery_id(delivery, digests)
         if self._state.is_done(self._identity, current=delivery.current):
             result.unchanged += 1
             return
-        with landing.incoming(self._settings, self._store, delivery, etags) as objects:
+        with landing.incoming(self._settings, self._store, delivery, digests) as objects:
             _check_in_force(candidate, delivery)
             connection = open_duckdb(self._settings)
             try:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from costlake import objectstores
 from costlake.credentials import Credential
 from costlake.errors import MissingPart, StoreUnavailable
-from costlake.objectstores import TRIES, Place, answering, s3_client
+from costlake.objectstores import Place, answering, s3_client
 from ingest.stores import base
 from ingest.stores.base import CHUNK_BYTES, Sink, StoredObject, check_digest, check_marker_size, checked_key, folder_key
 
@@ -72,12 +73,12 @@ class S3Store:
         head = self._head(key)
         check_digest(_digest(head), digest, key)
         with Sink(target) as sink:
-            for tried in range(1, TRIES + 1):
+            for tried in range(1, objectstores.TRIES + 1):
                 try:
                     self._stream(key, head["ETag"], head["ContentLength"], sink)
                     break
                 except StoreUnavailable:
-                    if tried == TRIES:
+                    if tried == objectstores.TRIES:
                         raise
         return sink.sha256
 

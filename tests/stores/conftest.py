@@ -6,6 +6,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,19 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
 def remote(request: pytest.FixtureRequest) -> Cloud:
     """Each store that is reached over the wire."""
     return request.getfixturevalue(f"{request.param}_cloud")
+
+
+@pytest.fixture(params=("s3", "azure"))
+def tables_cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """Each store that the lake's own tables can lie in, reached directly.
+
+    delta-rs holds Python's lock in some of its requests: a proxy in this process could never answer them.
+    """
+    cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
+    assert cloud.proxy is not None
+    assert cloud.credential is not None
+    through, prefix = cloud.proxy, cloud.credential.removeprefix("env:")
+    for name in [name for name in os.environ if name.startswith(f"{prefix}_")]:
+        value = os.environ[name].replace(f":{through.port}", f":{through.upstream}")
+        monkeypatch.setenv(name.replace(prefix, f"{prefix}_DIRECT"), value)
+    return replace(cloud, credential=f"{cloud.credential}_DIRECT")

@@ -33,6 +33,7 @@ class Proxy:
     """Passes requests on to a server and remembers them; `rule` may answer one itself, `cut` ends bodies early."""
 
     port: int
+    upstream: int
     requests: list[tuple[str, str]] = field(default_factory=list)
     rule: Rule | None = None
     cut: Callable[[str, str, bytes], bytes] | None = None
@@ -104,7 +105,7 @@ def running(command: list[str], port: int, environment: dict[str, str] | None = 
 @contextlib.contextmanager
 def proxied(upstream: int) -> Iterator[Proxy]:
     """A proxy in front of the server on that port."""
-    proxy = Proxy(0)
+    proxy = Proxy(0, upstream)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -186,7 +187,7 @@ def gcs() -> Iterator[tuple[Proxy, dict[str, str]]]:
             yield proxy, {"ANONYMOUS": "true", "ENDPOINT_URL": proxy.url}
 
 
-AZURE_ACCOUNT = "bills"
+AZURE_ACCOUNT = "finops"
 
 
 @contextlib.contextmanager

@@ -199,7 +199,6 @@ class Lake:
                 so that two loads of one slice can never both stay.
         """
         from deltalake import CommitProperties, Transaction
-        from deltalake.exceptions import CommitFailedError
         from deltalake.transaction import AddAction, RemoveAction
 
         table = self._open(spec.layer, spec.name)
@@ -215,18 +214,20 @@ class Lake:
         own = ("/".join(values[column] for column in spec.partition_by) for values in partitions)
         claimed = sorted({*(f"slice/{values}" for values in own), *claims})
         before = self._open(spec.layer, spec.name, seen.version)
-        transactions = []
-        for claim in claimed:
-            number = table.transaction_version(claim)
-            if number != before.transaction_version(claim):
-                raise _came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
-            transactions.append(Transaction(claim, (number or 0) + 1))
-        properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
-        try:
-            with self._reaching(spec.layer, spec.name):
-                table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
-        except CommitFailedError as error:
-            raise _came_second(spec, claimed, str(error)) from error
+
+        def commit() -> None:
+            """Each attempt looks anew at the claims: delta-rs also gives up where a writer of another slice came first."""
+            table = self._open(spec.layer, spec.name)
+            transactions = []
+            for claim in claimed:
+                number = table.transaction_version(claim)
+                if number != before.transaction_version(claim):
+                    raise _came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
+                transactions.append(Transaction(claim, (number or 0) + 1))
+            properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
+            table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
+
+        self._committed(spec, commit)
         return int(self._open(spec.layer, spec.name).version())
 
     def history(self, layer: str, name: str, limit: int | None = None) -> list[dict[str, object]]:

@@ -114,7 +114,7 @@ class Lake:
         self._committed(spec, lambda: self._ensure_once(spec, extra))
 
     def _ensure_once(self, spec: TableSpec, extra: list[pa.Field]) -> None:
-        from deltalake import DeltaTable, Field
+        from deltalake import CommitProperties, DeltaTable, Field
         from deltalake.schema import Schema
 
         if not self.exists(spec.layer, spec.name):
@@ -128,6 +128,8 @@ class Lake:
                 partition_by=list(spec.partition_by) or None,
                 # What we reported then must stay answerable (law 7): keep the log for ten years.
                 configuration={"delta.logRetentionDuration": "interval 3650 days"},
+                # Tried again by delta-rs it would become version 1 and take back the schema that another writer has just made.
+                commit_properties=CommitProperties(max_commit_retries=0),
             )
         table = self._open(spec.layer, spec.name)
         known = set(_schema_of(table).names)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Seconds to connect and between two bytes, tries of one request, and seconds before the second try (doubled each time).
 CONNECT_SECONDS, READ_SECONDS, TRIES, FIRST_WAIT_SECONDS = 10, 60, 4, 1
 
+_AZURE_BLOCK_BYTES = 4 << 20
 _AZURE_HOST = re.compile(r"(?P<account>[a-z0-9]+)\.(?:blob|dfs)\.(?P<domain>.+)")
 _GONE_CONTAINERS = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _BUSY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -167,6 +168,9 @@ def azure_container(place: Place, credential: Credential) -> ContainerClient:
     options: dict[str, Any] = {
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
+        # The SDK holds several copies of a block; its first one would be 32 MiB.
+        "max_single_get_size": _AZURE_BLOCK_BYTES,
+        "max_chunk_get_size": _AZURE_BLOCK_BYTES,
         "retry_policy": ExponentialRetry(initial_backoff=FIRST_WAIT_SECONDS, increment_base=2, retry_total=TRIES - 1),
     }
     connection = credential.get("CONNECTION_STRING")
@@ -219,6 +223,8 @@ def answering(place: Place, key: str = "") -> Iterator[None]:
 
 
 def _translated(error: Exception, where: str, *, asked_for_object: bool) -> CostlakeError | None:
+    # Google's word for "tried until the time was up" has the last answer inside.
+    error = getattr(error, "cause", None) or error
     sdk = type(error).__module__.startswith(("botocore", "boto3", "azure.", "google.", "requests", "urllib3"))
     if not sdk and not isinstance(error, ConnectionError | TimeoutError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,17 +133,26 @@ def remote(request: pytest.FixtureRequest) -> Cloud:
     return request.getfixturevalue(f"{request.param}_cloud")
 
 
+@pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cloud], Cloud]:
+    """The same store past the proxy."""
+
+    def reach(cloud: Cloud) -> Cloud:
+        if cloud.proxy is None or cloud.credential is None:
+            return cloud
+        prefix = cloud.credential.removeprefix("env:")
+        for name in [name for name in os.environ if name.startswith(f"{prefix}_")]:
+            value = os.environ[name].replace(f":{cloud.proxy.port}", f":{cloud.proxy.upstream}")
+            monkeypatch.setenv(name.replace(prefix, f"{prefix}_DIRECT"), value)
+        return replace(cloud, credential=f"{cloud.credential}_DIRECT")
+
+    return reach
+
+
 @pytest.fixture(params=("s3", "azure"))
-def tables_cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+def tables_cloud(request: pytest.FixtureRequest, direct: Callable[[Cloud], Cloud]) -> Cloud:
     """Each store that the lake's own tables can lie in, reached directly.
 
     delta-rs holds Python's lock in some of its requests: a proxy in this process could never answer them.
     """
-    cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
-    assert cloud.proxy is not None
-    assert cloud.credential is not None
-    through, prefix = cloud.proxy, cloud.credential.removeprefix("env:")
-    for name in [name for name in os.environ if name.startswith(f"{prefix}_")]:
-        value = os.environ[name].replace(f":{through.port}", f":{through.upstream}")
-        monkeypatch.setenv(name.replace(prefix, f"{prefix}_DIRECT"), value)
-    return replace(cloud, credential=f"{cloud.credential}_DIRECT")
+    return direct(request.getfixturevalue(f"{request.param}_cloud"))

@@ -131,6 +131,10 @@ def proxied(upstream: int) -> Iterator[Proxy]:
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _pass  # noqa: N815
 
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a client that has left is no news
+                super().handle()
+
         def log_message(self, format: str, *args: Any) -> None:
             """Silent."""
 

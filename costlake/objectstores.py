@@ -171,7 +171,9 @@ def azure_container(place: Place, credential: Credential) -> ContainerClient:
         # The SDK holds several copies of a block; its first one would be 32 MiB.
         "max_single_get_size": _AZURE_BLOCK_BYTES,
         "max_chunk_get_size": _AZURE_BLOCK_BYTES,
-        "retry_policy": ExponentialRetry(initial_backoff=FIRST_WAIT_SECONDS, increment_base=2, retry_total=TRIES - 1),
+        "retry_policy": ExponentialRetry(
+            initial_backoff=FIRST_WAIT_SECONDS, increment_base=2, retry_total=TRIES - 1, random_jitter_range=FIRST_WAIT_SECONDS
+        ),
     }
     connection = credential.get("CONNECTION_STRING")
     if connection:

@@ -144,7 +144,7 @@ def test_a_huge_file_is_not_taken_for_a_manifest(cloud: Cloud, monkeypatch: pyte
 
 
 def test_a_large_object_is_copied_in_bounded_memory(cloud: Cloud, tmp_path: Path, direct: Callable[[Cloud], Cloud]) -> None:
-    content = bytes(range(256)) * (40 << 12)  # 40 MiB, beyond every SDK's first block
+    content = bytes(range(256)) * (64 << 12)  # 64 MiB, beyond every SDK's first block
     cloud.put("large.parquet", content)
     store = opened(direct(cloud))
     digest, expected = store.digest("large.parquet"), hashlib.sha256(content).hexdigest()
@@ -159,7 +159,7 @@ def test_a_large_object_is_copied_in_bounded_memory(cloud: Cloud, tmp_path: Path
         tracemalloc.stop()
     assert (tmp_path / "copy").stat().st_size == size
     if cloud.name != "gcs":  # whose SDK follows the address that the server gives: the proxy, which holds the answer in this process
-        assert peak < 20 << 20
+        assert peak < 48 << 20
 
 
 def test_a_manifests_address_is_found_with_one_look_per_file(s3_cloud: Cloud) -> None:

@@ -112,6 +112,7 @@ def _write(home: str, tables: str, credential: str, day: str, cost: str, meeting
         raise
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_replace_one_slice_one_wins_and_other_slices_do_not_mind(away: Settings) -> None:
     """Law 2: the store's conditional put is the only thing that decides; both writers saw the same version."""
     lake = Lake(away)

@@ -100,18 +100,20 @@ def demo(
 
 @app.command()
 def ingest(
-    what: Annotated[list[str] | None, typer.Argument(help="Export ids, or files and folders. Nothing: all exports.")] = None,
+    what: Annotated[list[str] | None, typer.Argument(help="Export ids, or files, folders, URLs of files. Nothing: all exports.")] = None,
     source: Annotated[str | None, typer.Option(help="The files' source, when they are not recognised.")] = None,
     as_id: Annotated[str | None, typer.Option("--as", help="The export id that files are loaded under.")] = None,
     accept: Annotated[list[str] | None, typer.Option(help="Delivery ids to load though they shrank.")] = None,
     accept_partial: Annotated[bool, typer.Option(help="Load a page whose successors are missing.")] = False,
+    credential: Annotated[str | None, typer.Option(help="Reference to what opens a URL's store: env:PREFIX, file:/path.")] = None,
 ) -> None:
     """Provider files → landing → bronze. A delivery that is there already is left alone."""
     from ingest import load
 
     settings, clock, accepted = Settings.load(), SystemClock(), accept or []
-    paths = [Path(name) for name in what or [] if Path(name).exists()]
-    ids = [name for name in what or [] if not Path(name).exists()]
+    names = what or []
+    paths = [name if "://" in name else Path(name) for name in names if "://" in name or Path(name).exists()]
+    ids = [name for name in names if not ("://" in name or Path(name).exists())]
     results: list[load.IngestResult] = []
     with _reported("ingest") as record:
         for path in paths:
@@ -122,6 +124,7 @@ def ingest(
                     clock,
                     source_name=source,
                     export_id=as_id,
+                    credential=credential,
                     accept_partial=accept_partial,
                     accept=accepted,
                 )

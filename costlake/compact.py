@@ -82,8 +82,7 @@ def _groups(files: Sequence[ActiveFile]) -> list[list[ActiveFile]]:
 def _merge(lake: Lake, spec: TableSpec, connection: duckdb.DuckDBPyConnection, files: Sequence[ActiveFile]) -> NewFile:
     parts = _scan([file.path for file in files])
     partition = dict(files[0].partition)
-    folder = lake.path(spec.layer, spec.name).joinpath(*(f"{column}={value}" for column, value in partition.items()))
-    path = folder / f"compacted-{uuid.uuid4().hex}.parquet"
+    path = lake.new_path(spec, partition, f"compacted-{uuid.uuid4().hex}")
     write_parquet(connection, parts, path)
     columns = [name for name, *_ in connection.execute(f"DESCRIBE {parts}").fetchall()]
     before, after = (_fingerprint(connection, scan, columns) for scan in (parts, _scan([str(path)])))

@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from costlake.errors import LakeError
+
+# Reader features under which the listed files alone do not tell the table's rows.
+_UNREADABLE_FEATURES = frozenset({"deletionVectors", "columnMapping"})
 Bounds = Mapping[str, tuple[str, str]]
 
 
@@ -29,6 +34,11 @@ class NewFile:
     row_count: int
     partition: Mapping[str, str]
     bounds: Bounds = field(default_factory=dict)
+
+    def facts(self, root: Path) -> tuple[str, int, dict[str, str], int]:
+        """For Delta's `add` action: path below the table's folder, bytes, partition values, time of change in milliseconds."""
+        status = self.path.stat()
+        return str(self.path.relative_to(root)), status.st_size, dict(self.partition), int(status.st_mtime * 1000)
 
     def statistics(self) -> dict[str, object]:
         """The statistics of Delta's `add` action (Delta protocol, "Per-file statistics")."""
@@ -58,7 +68,7 @@ class ActiveFile:
     bounds: Bounds
 
     @classmethod
-    def of_log(cls, root: Path, action: Mapping[str, object]) -> ActiveFile:
+    def of_log(cls, root: str, action: Mapping[str, object]) -> ActiveFile:
         """From a flattened `add` action: path, size_bytes, num_records, partition.<column>, min.<column>, max.<column>."""
 
         def texts(prefix: str) -> dict[str, str]:
@@ -70,7 +80,7 @@ class ActiveFile:
         rows, size = action["num_records"], action["size_bytes"]
         return cls(
             name=str(action["path"]),
-            path=str(root / str(action["path"])),
+            path=f"{root}/{action['path']}",
             partition=texts("partition."),
             row_count=rows if isinstance(rows, int) else None,
             byte_count=size if isinstance(size, int) else 0,
@@ -84,3 +94,17 @@ class Snapshot:
 
     version: int
     files: tuple[ActiveFile, ...]
+
+
+def refuse_unreadable(table: Any, where: str) -> None:
+    """LakeError for a Delta table with features under which the files that its log lists do not tell its rows."""
+    features = set(table.protocol().reader_features or ())
+    mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
+    found = sorted(features & _UNREADABLE_FEATURES) + (["columnMapping"] if mapping not in ("none", None) else [])
+    if found:
+        raise LakeError(
+            f"the table uses {', '.join(found)}, so its Parquet files alone do not tell its rows",
+            where=where,
+            expected="a table without deletion vectors and column mapping",
+            next_step="rewrite the table without these features, or let costlake write it",
+        )

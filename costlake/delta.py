@@ -4,7 +4,7 @@ Data flow: Arrow tables and Parquet files → Delta commits; Delta's active file
 
 DuckDB writes the big Parquet files itself and `commit_files` adds them to the log in one transaction: one pass over the
 rows, and memory stays bounded. Reading is `read_parquet` over the active files of one version: 3–8 times faster than a
-pyarrow dataset, and it avoids delta-rs's abort at process exit (delta-rs#2184).
+pyarrow dataset, and it avoids delta-rs's abort at process exit (delta-rs#2184). Where the tables lie: costlake/tablestore.py.
 
 Run alone:
     python -c "from costlake.settings import Settings as S; from costlake.delta import Lake; print(Lake(S.load()).tables('bronze'))"
@@ -14,50 +14,65 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from costlake.datafiles import ActiveFile, NewFile, Snapshot
+from costlake.datafiles import ActiveFile, NewFile, Snapshot, refuse_unreadable
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
 from costlake.sql import identifier, literal
 from costlake.tables import LAYERS, TableSpec
+from costlake.tablestore import store_error, table_store
 
 # Each attempt starts from what the other writer left, so that a handful is plenty for the few jobs that meet.
 _COMMIT_ATTEMPTS = 5
-# Reader features under which the listed files alone do not tell the table's rows.
-_UNREADABLE_FEATURES = frozenset({"deletionVectors", "columnMapping"})
 
 
 class Lake:
-    """The Delta tables below `settings.lake`, one folder per layer and table."""
+    """The Delta tables below `settings.tables`, one folder per layer and table."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._store = table_store(settings)
 
     def path(self, layer: str, name: str) -> Path:
-        """Folder of a table."""
-        return self.settings.lake / layer / name
+        """Local folder of a table: where it lies, or where its files are written before they go to the object store."""
+        return self._store.workplace(layer, name)
+
+    def new_path(self, spec: TableSpec, partition: Mapping[str, str], stem: str) -> Path:
+        """Where to write a new file of a partition, for `commit_files`."""
+        folder = self.path(spec.layer, spec.name).joinpath(*(f"{column}={value}" for column, value in partition.items()))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{stem}.parquet"
 
     def exists(self, layer: str, name: str) -> bool:
         """Whether the table has at least one commit."""
-        return any((self.path(layer, name) / "_delta_log").glob("*.json"))
+        return self._store.has_log(layer, name)
 
     def tables(self, layer: str) -> list[str]:
         """Names of the tables of a layer, sorted."""
-        folder = self.settings.lake / layer
-        return sorted(log.parent.name for log in folder.glob("*/_delta_log")) if folder.is_dir() else []
+        return self._store.names(layer)
+
+    def leftovers(self) -> list[Path]:
+        """Local files that a writer which was killed may have left; a living one may still need the new ones."""
+        return list(self._store.leftovers())
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a DuckDB connection that was not opened here read the tables."""
+        self._store.attach(connection)
 
     def version(self, layer: str, name: str) -> int | None:
         """Version of the newest commit; None for a table that does not exist."""
-        return self._open(layer, name).version() if self.exists(layer, name) else None
+        table = self._found(layer, name)
+        return None if table is None else int(table.version())
 
     def schema(self, layer: str, name: str) -> pa.Schema:
         """The table's current Arrow schema."""
-        return _plain_schema(pa.schema(self._open(layer, name).schema().to_arrow()))
+        return _schema_of(self._open(layer, name))
 
     def files(self, layer: str, name: str, partition: Mapping[str, str] | None = None) -> list[str]:
         """Paths of the active Parquet files, sorted; of one partition when given. Empty for a missing table.
@@ -65,11 +80,12 @@ class Lake:
         Raises:
             LakeError: the table uses deletion vectors or column mapping, under which its files alone mislead.
         """
-        if not self.exists(layer, name):
-            return []
-        table = self._open(layer, name)
-        self._refuse_unreadable(table, layer, name)
-        filters = [(column, "=", value) for column, value in (partition or {}).items()]
+        table = self._found(layer, name)
+        return [] if table is None else self._files_of(table, layer, name, partition or {})
+
+    def _files_of(self, table, layer: str, name: str, partition: Mapping[str, str]) -> list[str]:  # type: ignore[no-untyped-def]
+        refuse_unreadable(table, f"{layer}.{name}")
+        filters = [(column, "=", value) for column, value in partition.items()]
         return sorted(uri.removeprefix("file://") for uri in table.file_uris(filters or None))
 
     def snapshot(self, layer: str, name: str, partition: Mapping[str, str] | None = None) -> Snapshot:
@@ -79,18 +95,17 @@ class Lake:
             LakeError: there is no such table, or its files alone do not tell its rows.
         """
         table = self._open(layer, name)
-        self._refuse_unreadable(table, layer, name)
+        refuse_unreadable(table, f"{layer}.{name}")
         wanted = dict(partition or {}).items()
         rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
-        files = [ActiveFile.of_log(self.path(layer, name), row) for row in rows]
+        files = [ActiveFile.of_log(self._store.uri(layer, name), row) for row in rows]
         chosen = [file for file in files if all(file.partition.get(column) == value for column, value in wanted)]
         return Snapshot(int(table.version()), tuple(sorted(chosen, key=lambda file: file.name)))
 
     def partitions(self, layer: str, name: str) -> list[dict[str, str]]:
         """The partitions that hold at least one active file."""
-        if not self.exists(layer, name):
-            return []
-        return [dict(values) for values in self._open(layer, name).partitions()]
+        table = self._found(layer, name)
+        return [] if table is None else [dict(values) for values in table.partitions()]
 
     def ensure(self, spec: TableSpec, columns: Iterable[pa.Field] = ()) -> None:
         """Create the table if it is missing and add `columns` that it lacks (existing rows read NULL there)."""
@@ -99,23 +114,25 @@ class Lake:
         self._committed(spec, lambda: self._ensure_once(spec, extra))
 
     def _ensure_once(self, spec: TableSpec, extra: list[pa.Field]) -> None:
-        from deltalake import DeltaTable, Field
+        from deltalake import CommitProperties, DeltaTable, Field
         from deltalake.schema import Schema
 
         if not self.exists(spec.layer, spec.name):
-            path = self.path(spec.layer, spec.name)
-            path.mkdir(parents=True, exist_ok=True)
+            self.path(spec.layer, spec.name).mkdir(parents=True, exist_ok=True)
             full = pa.schema([*spec.schema, *extra])
             DeltaTable.create(
-                str(path),
+                self._store.uri(spec.layer, spec.name),
+                storage_options=self._store.options,
                 schema=full,
                 mode="ignore",
                 partition_by=list(spec.partition_by) or None,
                 # What we reported then must stay answerable (law 7): keep the log for ten years.
                 configuration={"delta.logRetentionDuration": "interval 3650 days"},
+                # Tried again by delta-rs it would become version 1 and take back the schema that another writer has just made.
+                commit_properties=CommitProperties(max_commit_retries=0),
             )
         table = self._open(spec.layer, spec.name)
-        known = set(pa.schema(table.schema().to_arrow()).names)
+        known = set(_schema_of(table).names)
         wanted = [field for field in [*spec.schema, *extra] if field.name not in known]
         if wanted:
             added = Schema.from_arrow(pa.schema(wanted)).fields
@@ -127,7 +144,8 @@ class Lake:
 
         for attempt in range(_COMMIT_ATTEMPTS):
             try:
-                commit()
+                with self._reaching(spec.layer, spec.name):
+                    commit()
                 return
             except CommitFailedError as error:
                 if attempt + 1 == _COMMIT_ATTEMPTS:
@@ -183,7 +201,6 @@ class Lake:
                 so that two loads of one slice can never both stay.
         """
         from deltalake import CommitProperties, Transaction
-        from deltalake.exceptions import CommitFailedError
         from deltalake.transaction import AddAction, RemoveAction
 
         table = self._open(spec.layer, spec.name)
@@ -191,45 +208,43 @@ class Lake:
             return int(table.version())
         root = self.path(spec.layer, spec.name)
         deleted_at_ms = int(committed_at.timestamp() * 1000)
-        actions: list[AddAction | RemoveAction] = [
-            AddAction(
-                str(new.path.relative_to(root)),
-                new.path.stat().st_size,
-                dict(new.partition),
-                int(new.path.stat().st_mtime * 1000),
-                data_change,
-                json.dumps(new.statistics()),
-            )
-            for new in files
-        ]
+        actions: list[AddAction | RemoveAction] = [AddAction(*new.facts(root), data_change, json.dumps(new.statistics())) for new in files]
+        for new in files:
+            self._store.bring(spec.layer, spec.name, new.path)
         actions += [RemoveAction(old.name, data_change, deleted_at_ms, partition_values=dict(old.partition)) for old in remove]
         partitions = [*(new.partition for new in files), *(old.partition for old in remove)]
         own = ("/".join(values[column] for column in spec.partition_by) for values in partitions)
         claimed = sorted({*(f"slice/{values}" for values in own), *claims})
         before = self._open(spec.layer, spec.name, seen.version)
-        transactions = []
-        for claim in claimed:
-            number = table.transaction_version(claim)
-            if number != before.transaction_version(claim):
-                raise _came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
-            transactions.append(Transaction(claim, (number or 0) + 1))
-        properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
-        try:
+
+        def commit() -> None:
+            """Each attempt looks anew at the claims: delta-rs also gives up where a writer of another slice came first."""
+            table = self._open(spec.layer, spec.name)
+            transactions = []
+            for claim in claimed:
+                number = table.transaction_version(claim)
+                if number != before.transaction_version(claim):
+                    raise _came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
+                transactions.append(Transaction(claim, (number or 0) + 1))
+            properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
             table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
-        except CommitFailedError as error:
-            raise _came_second(spec, claimed, str(error)) from error
+
+        self._committed(spec, commit)
         return int(self._open(spec.layer, spec.name).version())
 
     def history(self, layer: str, name: str, limit: int | None = None) -> list[dict[str, object]]:
         """The table's commits, newest first."""
-        return list(self._open(layer, name).history(limit))
+        table = self._open(layer, name)
+        with self._reaching(layer, name):
+            return list(table.history(limit))
 
     def maintain(self, layer: str, name: str, retention_hours: int) -> list[str]:
         """Write a checkpoint and delete files that no version within the retention needs; returns the deleted paths."""
         table = self._open(layer, name)
-        table.create_checkpoint()
-        # `full` also finds files that a killed writer left before its commit.
-        return list(table.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True))
+        with self._reaching(layer, name):
+            table.create_checkpoint()
+            # `full` also finds files that a killed writer left before its commit.
+            return list(table.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True))
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB connection (UTC) with a view `<layer>.<table>` per Delta table, each pinned to one version."""
@@ -245,17 +260,11 @@ class Lake:
 
         `spec` gives the columns of a table that does not exist yet.
         """
-        if not self.exists(layer, name):
-            if spec is None:
-                raise LakeError(
-                    "the table does not exist",
-                    where=f"{layer}.{name}",
-                    expected="a Delta table",
-                    next_step="run `costlake run`, or the step that writes this table",
-                )
-            return empty_select(spec.schema)
-        schema = self.schema(layer, name)
-        files = self.files(layer, name)
+        table = self._found(layer, name) if spec is not None else self._open(layer, name)
+        if table is None:
+            return empty_select(spec.schema) if spec is not None else ""
+        schema = _schema_of(table)
+        files = self._files_of(table, layer, name, {})
         if not files:
             return empty_select(schema)
         listing = ", ".join(literal(file) for file in files)
@@ -265,16 +274,41 @@ class Lake:
         return f"SELECT {columns} FROM ({empty_select(schema)} UNION ALL BY NAME {scan})"
 
     def _open(self, layer: str, name: str, version: int | None = None):  # type: ignore[no-untyped-def]  # deltalake stays inside this module
-        from deltalake import DeltaTable
-
-        if not self.exists(layer, name):
+        table = self._found(layer, name, version)
+        if table is None:
             raise LakeError(
                 "the table does not exist",
                 where=f"{layer}.{name}",
-                expected=f"a Delta table below {self.settings.lake.name}/{layer}",
-                next_step="run the step that writes this table (see `costlake --help`)",
+                expected=f"a Delta table below {self._store.uri(layer, name).rpartition('/')[0].rpartition('/')[2]}/",
+                next_step="run `costlake run`, or the step that writes this table (see `costlake --help`)",
             )
-        return DeltaTable(str(self.path(layer, name)), version=version)
+        return table
+
+    def _found(self, layer: str, name: str, version: int | None = None):  # type: ignore[no-untyped-def]
+        """The table; None where there is none."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        if self._store.options is None and not self.exists(layer, name):
+            return None  # a local folder without log would be created by looking at it
+        try:
+            with self._reaching(layer, name):
+                return DeltaTable(self._store.uri(layer, name), version=version, storage_options=self._store.options)
+        except TableNotFoundError:
+            return None
+
+    @contextmanager
+    def _reaching(self, layer: str, name: str) -> Iterator[None]:
+        """What delta-rs says of an object store that does not answer or says no, as our errors."""
+        from deltalake.exceptions import DeltaError
+
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            translated = store_error(error, f"{layer}.{name}")
+            if translated is None:
+                raise
+            raise translated from None
 
     def _write(self, spec: TableSpec, rows: pa.Table, *, mode: str, predicate: str | None) -> None:
         from deltalake import write_deltalake
@@ -282,39 +316,22 @@ class Lake:
         self.ensure(spec)
         # delta-rs casts silently (float 2.5 becomes int 2); Arrow's checked cast refuses instead.
         checked = rows.select(spec.schema.names).cast(spec.schema)
-        path = str(self.path(spec.layer, spec.name))
+        uri, options = self._store.uri(spec.layer, spec.name), self._store.options
 
-        def commit() -> None:
-            if predicate is not None and mode == "overwrite":
-                write_deltalake(path, checked, mode="overwrite", predicate=predicate)
-            elif mode == "overwrite":
-                write_deltalake(path, checked, mode="overwrite")
-            else:
-                write_deltalake(path, checked, mode="append")
-
-        self._committed(spec, commit)
-
-    def _refuse_unreadable(self, table, layer: str, name: str) -> None:  # type: ignore[no-untyped-def]
-        features = set(table.protocol().reader_features or ())
-        mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
-        found = sorted(features & _UNREADABLE_FEATURES) + (["columnMapping"] if mapping not in ("none", None) else [])
-        if found:
-            raise LakeError(
-                f"the table uses {', '.join(found)}, so its Parquet files alone do not tell its rows",
-                where=f"{layer}.{name}",
-                expected="a table without deletion vectors and column mapping",
-                next_step="rewrite the table without these features, or let costlake write it",
-            )
+        # A predicate has a meaning for delta-rs only where there is something to replace.
+        where = {"predicate": predicate} if predicate is not None and mode == "overwrite" else {}
+        self._committed(spec, lambda: write_deltalake(uri, checked, mode=mode, storage_options=options, **where))
 
 
 def open_duckdb(settings: Settings, database: str = ":memory:", *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with costlake's settings: UTC, bounded memory, bounded threads."""
+    """A DuckDB connection with costlake's settings: UTC, bounded memory, bounded threads; it can read the tables where they lie."""
     spill = settings.lake / ".spill"
     connection = duckdb.connect(database, read_only=read_only)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET threads = {settings.threads}")
     connection.execute(f"SET memory_limit = '{settings.memory_limit}'")
     connection.execute(f"SET temp_directory = {literal(str(spill))}")
+    table_store(settings).attach(connection)
     return connection
 
 
@@ -378,6 +395,7 @@ def _came_second(spec: TableSpec, claims: Sequence[str], what: str) -> Concurren
     )
 
 
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Without the view types that newer Arrow readers report."""
+def _schema_of(table) -> pa.Schema:  # type: ignore[no-untyped-def]
+    """A table's Arrow schema, without the view types that newer Arrow readers report."""
+    schema = pa.schema(table.schema().to_arrow())
     return pa.schema([pa.field(f.name, pa.string() if f.type == pa.string_view() else f.type) for f in schema])

@@ -7,6 +7,7 @@
     │   └── ConcurrentWrite       another writer committed to the same Delta slice first
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
+        ├── StoreRefused          an object store says no: bucket, permission or credential
         ├── LakeError             a Delta table cannot be read or written as asked
         ├── TransformError        dbt stopped; names the node
         ├── QualityError          a Great Expectations suite failed with severity `fail`
@@ -81,6 +82,10 @@ class FatalError(CostlakeError):
 
 class ConfigError(FatalError):
     """A file in config/ is wrong."""
+
+
+class StoreRefused(FatalError):
+    """An object store says no: bucket, permission or credential."""
 
 
 class LakeError(FatalError):

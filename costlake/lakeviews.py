@@ -29,6 +29,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         """Replace the views by today's."""
         conn.execute("SET TimeZone = 'UTC'")
         conn.execute("CREATE SCHEMA IF NOT EXISTS bronze")
+        self._lake.attach(conn)
         for spec in declared_bronze_tables():
             conn.execute(f"CREATE OR REPLACE VIEW bronze.{spec.name} AS {self._lake.scan_sql('bronze', spec.name, spec)}")
         conn.execute("CREATE SCHEMA IF NOT EXISTS ops")

@@ -42,9 +42,9 @@ def run(settings: Settings, clock: Clock, retention_days: int = 400) -> Maintena
 
 
 def _sweep(settings: Settings, now: dt.datetime) -> int:
-    """Remove incoming folders, half-written files and delta-rs staging files (`*.parquet#1`), which vacuum never removes."""
+    """Remove incoming folders, half-written files, and what killed writers of tables left, which vacuum never removes."""
     candidates = [*(settings.lake / ".incoming").glob("*"), *settings.serving.parent.glob(f".{settings.serving.name}.*")]
-    candidates += [path for layer in LAYERS for path in (settings.lake / layer).rglob("*.parquet#*")]
+    candidates += Lake(settings).leftovers()
     old = [path for path in candidates if _modified(path) < now - _ABANDONED_AFTER]
     for path in old:
         if path.is_dir():

@@ -146,9 +146,7 @@ def _publish_table(lake: Lake, connection: duckdb.DuckDBPyConnection, schema: st
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, partition: dict[str, str]) -> NewFile:
-    folder = lake.path(spec.layer, spec.name).joinpath(*(f"{column}={value}" for column, value in partition.items()))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{uuid.uuid4().hex}.parquet"
+    path = lake.new_path(spec, partition, uuid.uuid4().hex)
     where = " AND ".join(f'"{column}" = {literal(value)}' for column, value in partition.items())
     hidden = ", ".join(f'"{column}"' for column in partition)
     rows = write_parquet(connection, f"SELECT * EXCLUDE ({hidden}) FROM {spec.layer}.{spec.name} WHERE {where}", path)

@@ -1,4 +1,4 @@
-"""The only reader of the environment: one frozen `Settings`, made at the edge (CLI, DAG, test) and passed down.
+"""The only reader of the environment (beside credentials.py): one frozen `Settings`, made at the edge (CLI, DAG, test) and passed down.
 
 Variables start with COSTLAKE_ (COSTLAKE_HOME, COSTLAKE_LAKE, COSTLAKE_CONFIG_DIR, …).
 Run alone: python -c "from costlake.settings import Settings; print(Settings.load())"
@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     Attributes:
         home: the project folder; every relative default hangs below it.
         lake: root of the lake (landing, bronze, ops, focus, marts, insights, serving).
+        tables: where the Delta tables lie, when not in the lake: another folder, s3://bucket/prefix or az://account/container/prefix.
+        tables_credential: reference to what opens that store (costlake/credentials.py); None takes the SDK's default chain.
         config_dir: the folder that FinOps people edit (accounts.yml, …).
         dbt_dir: the dbt project.
         threads: DuckDB and dbt threads.
@@ -33,6 +35,8 @@ class Settings(BaseSettings):
 
     home: Path = PROJECT_ROOT
     lake: Path = Path()
+    tables: str = ""
+    tables_credential: str | None = None
     config_dir: Path = Path()
     dbt_dir: Path = PROJECT_ROOT / "dbt"
     threads: int = Field(default=2, ge=1)
@@ -48,7 +52,9 @@ class Settings(BaseSettings):
         home = Path(str(values.get("home") or PROJECT_ROOT)).resolve()
         lake = Path(str(values.get("lake") or home / "lake"))
         config_dir = Path(str(values.get("config_dir") or home / "config"))
-        return {**values, "home": home, "lake": lake.resolve(), "config_dir": config_dir.resolve()}
+        tables = str(values.get("tables") or lake.resolve())
+        places = {"home": home, "lake": lake.resolve(), "config_dir": config_dir.resolve(), "tables": tables}
+        return {**values, **places, "tables_credential": values.get("tables_credential") or None}
 
     @classmethod
     def load(cls, **overrides: object) -> Settings:

@@ -187,6 +187,8 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
     values: Mapping[str, str] = {
         "COSTLAKE_WAREHOUSE": str(settings.warehouse),
         "COSTLAKE_LAKE": str(settings.lake),
+        "COSTLAKE_TABLES": settings.tables,
+        "COSTLAKE_TABLES_CREDENTIAL": settings.tables_credential or "",
         "COSTLAKE_THREADS": str(settings.threads),
         "COSTLAKE_MEMORY_LIMIT": settings.memory_limit,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -145,7 +145,7 @@ class _Writing:
 
     def __init__(self, lake: Lake, connection: duckdb.DuckDBPyConnection, source: Source, judged: Judged, clock: Clock) -> None:
         self._connection, self._source, self._judged, self._clock = connection, source, judged, clock
-        self._folder = lake.path("bronze", source.table.name)
+        self._lake = lake
         self.files: list[NewFile] = []
 
     def delivered(self, period: str) -> None:
@@ -169,9 +169,7 @@ class _Writing:
 
     def _write(self, period: str, select: str, rows: int, amount: Decimal | None, slices: Sequence[str]) -> None:
         partition = dict(zip(SLICE_PARTITION, (self._judged.source_id, period), strict=True))
-        folder = self._folder.joinpath(*(f"{column}={value}" for column, value in partition.items()))
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._judged.delivery_id}-{uuid.uuid4().hex[:8]}.parquet"
+        path = self._lake.new_path(self._source.table, partition, f"{self._judged.delivery_id}-{uuid.uuid4().hex[:8]}")
         self.files.append(NewFile(path, rows, partition, {SLICE: (slices[0], slices[-1])}))
         write_parquet(self._connection, select, path)
         found, total = self._totals(f"SELECT * FROM read_parquet({literal(str(path))}, hive_partitioning = false)")

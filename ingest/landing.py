@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from costlake.errors import ObjectReplaced
 from costlake.settings import Settings
 from ingest import containers
 from ingest.source import Delivery, LandedObject
@@ -27,12 +26,13 @@ from ingest.stores import Store
 _ENDINGS = (".csv.gz", ".csv.zip", ".parquet", ".ndjson.gz", ".json.gz")
 
 
-def delivery_id(delivery: Delivery, etags: tuple[str, ...]) -> str:
-    """Identity of a delivery by what it holds: export, object names and their bytes. The same files, the same id.
+def delivery_id(delivery: Delivery, digests: tuple[str, ...]) -> str:
+    """Identity of a delivery by what it holds: export, object names and their digests. The same files, the same id.
 
-    What else decides about its rows belongs to it: an export paired with another one is loaded anew, and of an empty month its key.
+    The store tells the digests without a download, so that a delivery that is known costs no byte (`Store.digest`). What else decides
+    about the rows belongs to it: an export paired with another one is loaded anew, and of an empty month its key.
     """
-    objects = [(stored.key, etag) for stored, etag in zip(delivery.objects, etags, strict=True)]
+    objects = [(stored.key, digest) for stored, digest in zip(delivery.objects, digests, strict=True)]
     content = [delivery.export.id, delivery.export.source, objects or delivery.key]
     if delivery.export.amortized_by is not None:
         content.append(delivery.export.amortized_by)
@@ -40,19 +40,19 @@ def delivery_id(delivery: Delivery, etags: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def incoming(settings: Settings, store: Store, delivery: Delivery, etags: tuple[str, ...]) -> Iterator[tuple[LandedObject, ...]]:
+def incoming(settings: Settings, store: Store, delivery: Delivery, digests: tuple[str, ...]) -> Iterator[tuple[LandedObject, ...]]:
     """Copy a delivery's files into a private folder, check that each is whole, and remove the folder afterwards.
 
     Yields the files in the manifest's order. Raises TruncatedFile, UnreadableFile, EmptyDelivery or MissingPart, and
-    ObjectReplaced (retryable) when a file is replaced between the look at it and the copy.
+    ObjectReplaced (retryable) when a file is not any more what its digest said.
     """
     area = settings.lake / ".incoming"
     area.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=area))
     try:
-        pairs = zip(delivery.objects, etags, strict=True)
+        pairs = zip(delivery.objects, digests, strict=True)
         most = limits(settings)
-        yield tuple(_fetch(store, stored.key, etag, folder / f"{number:05d}", most) for number, (stored, etag) in enumerate(pairs))
+        yield tuple(_fetch(store, stored.key, digest, folder / f"{number:05d}", most) for number, (stored, digest) in enumerate(pairs))
     finally:
         shutil.rmtree(folder)
 
@@ -88,20 +88,13 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
     partial.replace(folder / f"{identity}.json")
 
 
-def _fetch(store: Store, key: str, expected_etag: str, folder: Path, most: containers.Limits) -> LandedObject:
+def _fetch(store: Store, key: str, digest: str, folder: Path, most: containers.Limits) -> LandedObject:
     folder.mkdir()
     path = folder / Path(key).name
-    etag = store.fetch(key, path)
-    if etag != expected_etag:
-        raise ObjectReplaced(
-            "the file was replaced while it was read",
-            where=key,
-            expected=f"sha256 {expected_etag}",
-            next_step="run the ingest again: the provider was writing a new delivery",
-        )
+    sha256 = store.fetch(key, path, digest)
     (folder / "unpacked").mkdir()
     readable = containers.opened(path, key, folder / "unpacked", most)
-    return LandedObject(key, etag, readable.path, path.stat().st_size, path, readable.line_count)
+    return LandedObject(key, sha256, readable.path, path.stat().st_size, path, readable.line_count)
 
 
 def _ending(key: str) -> str:

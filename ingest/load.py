@@ -32,7 +32,7 @@ from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
 from ingest.manifests import check_once
 from ingest.source import Candidate, Delivery, LoadContext, Source, all_sources, source_named
-from ingest.stores import Store, store_for
+from ingest.stores import Store, split_file, store_for
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,11 +91,12 @@ def ingest_exports(
 
 def ingest_file(
     settings: Settings,
-    path: Path,
+    path: Path | str,
     clock: Clock,
     *,
     source_name: str | None = None,
     export_id: str | None = None,
+    credential: str | None = None,
     accept_partial: bool = False,
     accept: Sequence[str] = (),
     progress: Progress = lambda _: None,
@@ -103,12 +104,39 @@ def ingest_file(
     """Ingest one data file handed over without a manifest, or a folder laid out as the provider does.
 
     A later file of the same export id and month replaces an earlier one. Without a given id it is made of the source and
-    the billing account (a file) or the folder's name, so that two organisations' bills never replace each other.
+    the billing account (a file) or the folder's name, so that two organisations' bills never replace each other. The file may
+    lie in an object store (`s3://bucket/file.parquet`), opened by the credential reference; a folder there needs an export id
+    in config/accounts.yml.
     """
-    with _readable(settings, path) as readable:
+    location = str(path.resolve()) if isinstance(path, Path) else path
+    with _at_hand(settings, path, credential) as local, _readable(settings, local) as readable:
         source = source_named(source_name) if source_name else recognise(readable)
-        export = Export(id=export_id or _default_id(source, readable), source=source.name, location=str(path.resolve()))
+        name = export_id or _default_id(source, readable)
+    export = Export(id=name, source=source.name, location=location, credential=credential)
     return ingest_stream(settings, export, clock, accept=accept, accept_partial=accept_partial, progress=progress)
+
+
+@contextmanager
+def _at_hand(settings: Settings, path: Path | str, credential: str | None) -> Iterator[Path]:
+    """The path; of a file in an object store a copy, for as long as its source is being found out."""
+    if isinstance(path, Path):
+        yield path
+        return
+    file = split_file(path)
+    if file is None:
+        raise ConfigError(
+            "the URL is not that of a data file",
+            where=path.partition("?")[0],
+            expected="a URL that ends in the name of a CSV, Parquet or JSON file",
+            next_step="make the folder an export of config/accounts.yml",
+        )
+    store, name = store_for(file[0], credential), file[1]
+    area = settings.lake / ".incoming"
+    area.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=area) as folder:
+        copy = Path(folder) / name
+        store.fetch(name, copy, store.digest(name))
+        yield copy
 
 
 @contextmanager
@@ -222,12 +250,13 @@ def _found(source: Source, folder: Path) -> Iterator[Candidate]:
 
 
 def _candidates(source: Source, export: Export, *, accept_partial: bool) -> tuple[Store, list[Candidate]]:
-    path = Path(export.location)
-    if path.is_file():
-        store = store_for(str(path.parent))
-        lone = Delivery(export, path.name, (store.stat(path.name),), partial=accept_partial)
-        return store, [Candidate(path.name, lambda: lone)]
-    store = store_for(export.location)
+    file = split_file(export.location)
+    if file is not None:
+        folder, name = file
+        store = store_for(folder, export.credential)
+        lone = Delivery(export, name, (store.stat(name),), partial=accept_partial)
+        return store, [Candidate(name, lambda: lone)]
+    store = store_for(export.location, export.credential)
     candidates = list(source.find(store, export))
     if not candidates:
         raise ManifestError(
@@ -277,12 +306,12 @@ class _Loader:
         """Judge and write one delivery; leaves everything as it was when it is active already."""
         delivery = candidate.resolve()
         check_once((stored.key for stored in delivery.objects), delivery.key)
-        etags = tuple(self._store.digest(stored.key) for stored in delivery.objects)
-        self._identity = landing.delivery_id(delivery, etags)
+        digests = tuple(self._store.digest(stored.key) for stored in delivery.objects)
+        self._identity = landing.delivery_id(delivery, digests)
         if self._state.is_done(self._identity, current=delivery.current):
             result.unchanged += 1
             return
-        with landing.incoming(self._settings, self._store, delivery, etags) as objects:
+        with landing.incoming(self._settings, self._store, delivery, digests) as objects:
             _check_in_force(candidate, delivery)
             connection = open_duckdb(self._settings)
             try:

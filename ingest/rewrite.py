@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from costlake.datafiles import ActiveFile
+from costlake.errors import LakeError
 from costlake.sql import literal
 
 if TYPE_CHECKING:
@@ -87,6 +88,14 @@ def _held(connection: duckdb.DuckDBPyConnection, files: Sequence[ActiveFile]) ->
         {"files": [file.path for file in files]},
     ).fetchall()
     held: dict[str, dict[str, int]] = {}
+    known = {file.path for file in files}
     for path, slice_, count in rows:
+        if path not in known:  # rows that are taken for nobody's would stay beside those that replace them
+            raise LakeError(
+                "DuckDB names a file otherwise than the table's log",
+                where=path,
+                expected=f"a path as in {files[0].path}",
+                next_step="report it with the versions of duckdb and deltalake; nothing was written",
+            )
         held.setdefault(path, {})[slice_] = count
     return held

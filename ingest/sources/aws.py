@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from costlake.config import Export
-from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
+from costlake.errors import ConfigError, ManifestError, UnreadableFile
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, TableSpec, bronze_table
 from ingest.guards import check_no_unlisted
 from ingest.manifests import json_object, names_in
@@ -27,7 +27,7 @@ from ingest.parts import Layout, Part, opened
 from ingest.readers import csv_header, scan_file, unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEXTS, TIMES
-from ingest.stores import Store, StoredObject
+from ingest.stores import Store, located
 
 _DATA_SUFFIXES = (".parquet", ".csv.gz", ".csv", ".zip")
 _MANIFEST = "a JSON object with reportKeys (legacy) or dataFiles (CUR 2.0)"
@@ -130,33 +130,11 @@ def _resolve(store: Store, export: Export, manifest_key: str, period: str) -> De
     manifest = store.read(manifest_key)
     content = json_object(manifest, manifest_key, _MANIFEST)
     uris = names_in(content, "reportKeys" if "reportKeys" in content else "dataFiles", manifest_key, _MANIFEST)
-    objects = tuple(_locate(store, uri, manifest_key) for uri in uris)
+    objects = located(store, uris, manifest_key)
     keys = [stored.key for stored in objects]
     for folder in sorted({key.rpartition("/")[0] for key in keys}):
         check_no_unlisted(keys, store.list(folder), manifest_key, _DATA_SUFFIXES)
     return Delivery(export, manifest_key, objects, manifest, period)
-
-
-def _locate(store: Store, uri: str, manifest_key: str) -> StoredObject:
-    """A listed file below the export's location, wherever the bucket was copied to: the longest part of its key there."""
-    parts = uri.removeprefix("s3://").split("/")
-    if ".." in parts:
-        raise ManifestError(
-            "the manifest names a path that climbs out of its folder",
-            where=f"{manifest_key}: {uri}",
-            expected="object keys without ..",
-            next_step="treat the delivery as hostile: look at who wrote the manifest",
-        )
-    for start in range(len(parts)):
-        key = "/".join(parts[start:])
-        if key and store.exists(key):
-            return store.stat(key)
-    raise MissingPart(
-        "the manifest names a file that is not there",
-        where=f"{manifest_key}: {uri}",
-        expected="every listed file below the export's location",
-        next_step="wait for the copy to finish, or ask AWS to deliver the period again",
-    )
 
 
 def open_delivery(layout: Layout, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:

@@ -20,6 +20,8 @@ FILES = {
     "data/aws_cur_unit_econ_2019/cur_2019-11-26_h00-07.csv.gz": ("unit-econ", "28.9815432968", 10, "USD"),
     "data/aws_cur_small/koku_cur_2023-06_not_final_NOK.csv.gz": ("koku-nok", "30", 12, "NOK"),
     "data/aws_cur_small/koku_test_cur_2018-06.csv.gz": ("koku-2018", "0.082749984127", 10, "USD"),
+    # TOTALS.json gives a sum of floats; the file's own is 1.416693505343400059, of which 123 cuts to 12 decimals take up to 6e-11.
+    "data/oci_cost_report/reports_cost-csv_2023-11-13.csv.gz": ("oci", "1.416693505343400059", 9, "USD"),
     "samples/constructed/openai/costs_grouped.json": ("openai-costs", "0.06", 12, "USD"),
     "samples/constructed/anthropic/cost_report.json": ("anthropic-costs", "1.2378912", 12, "USD"),
 }

@@ -240,10 +240,14 @@ class Lake:
                 connection.execute(f"CREATE VIEW {layer}.{name} AS {self.scan_sql(layer, name)}")
         return connection
 
-    def scan_sql(self, layer: str, name: str, spec: TableSpec | None = None) -> str:
+    def scan_sql(self, layer: str, name: str, spec: TableSpec | None = None, *, as_of: dt.datetime | None = None) -> str:
         """A SELECT over the active files with every column of the table; typed and empty where there is no file.
 
-        `spec` gives the columns of a table that does not exist yet.
+        Args:
+            layer: one of LAYERS.
+            name: the table.
+            spec: gives the columns of a table that does not exist yet.
+            as_of: read the version that was the newest at that instant; its files stay for as long as `maintain` keeps them.
         """
         if not self.exists(layer, name):
             if spec is None:
@@ -254,8 +258,12 @@ class Lake:
                     next_step="run `costlake run`, or the step that writes this table",
                 )
             return empty_select(spec.schema)
-        schema = self.schema(layer, name)
-        files = self.files(layer, name)
+        table = self._open(layer, name)
+        self._refuse_unreadable(table, layer, name)
+        if as_of is not None:
+            table.load_as_version(as_of)
+        schema = _plain_schema(pa.schema(table.schema().to_arrow()))
+        files = sorted(uri.removeprefix("file://") for uri in table.file_uris())
         if not files:
             return empty_select(schema)
         listing = ", ".join(literal(file) for file in files)

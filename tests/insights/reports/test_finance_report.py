@@ -310,7 +310,7 @@ def test_a_file_that_lies_in_two_months_is_listed_with_each_months_own_total(pub
     ]
     Lake(settings).append(DELIVERIES, pa.Table.from_pylist(events, schema=DELIVERIES.schema))
     [row] = _Tables(finance.build(settings).html.read_text(encoding="utf-8")).tables["Deliveries"][1:]
-    assert row == ["oci", "2026-01", "2", "0", "0", "4", "6", "–", ""]
+    assert row == ["oci", "2026-01", "USD", "2", "0", "0", "4", "6", "–", ""]
 
 
 def _change(number: int, month: str, at: str, then: str | None, now: str, cause: str, closed: bool = False) -> dict[str, Any]:

@@ -228,6 +228,7 @@ SOURCES = (
         # Quantity, price and cost of a row include its overage (Oracle, "Cost report schema"): the overage columns add nothing.
         measures={"billed": "cost_my_cost", "effective": "cost_my_cost"},
         currency_sql="cost_currency_code",
+        unit_sql=("cost_product_sku", "coalesce(cost_billing_unit_readable, cost_sku_unit_description)"),
         account_of=_account_of,
     ),
 )

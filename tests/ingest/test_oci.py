@@ -13,7 +13,7 @@ import pytest
 
 from costlake.config import Export
 from costlake.delta import Lake
-from costlake.errors import BadValue, UnreadableFile
+from costlake.errors import BadValue, ChangedUnit, UnreadableFile
 from costlake.periods import FixedClock
 from costlake.settings import Settings
 from ingest.load import IngestResult, ingest_file, ingest_stream, recognise
@@ -150,6 +150,15 @@ def test_a_cell_that_does_not_parse_is_named_and_nothing_is_loaded(
     assert isinstance(error, BadValue)
     assert "0101.csv.gz, row 2" in error.where
     assert Lake(settings).tables("bronze") == []
+
+
+def test_a_sku_that_is_suddenly_billed_by_the_thousand_is_refused(settings: Settings, tmp_path: Path, clock: FixedClock) -> None:
+    for number, unit in ((101, "1000000 NONE NONE DATAPOINTS"), (102, "1000 NONE NONE DATAPOINTS")):
+        line = row(f"2026-10-0{number - 100}T10:00Z", "1", **{"cost/productSku": "B90926", "cost/billingUnitReadable": unit})
+        report(tmp_path / "b", f"reports/cost-csv/0{number}.csv.gz", [line])
+    [error] = ingest(settings, tmp_path / "b", clock).refused
+    assert isinstance(error, ChangedUnit)
+    assert months(settings) == {"2026-10": Decimal(1)}
 
 
 def test_a_usage_report_is_not_taken_for_a_bill_of_nothing(settings: Settings, tmp_path: Path, clock: FixedClock) -> None:

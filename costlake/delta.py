@@ -255,14 +255,20 @@ class Lake:
                 connection.execute(f"CREATE VIEW {layer}.{name} AS {self.scan_sql(layer, name)}")
         return connection
 
-    def scan_sql(self, layer: str, name: str, spec: TableSpec | None = None) -> str:
+    def scan_sql(self, layer: str, name: str, spec: TableSpec | None = None, *, as_of: dt.datetime | None = None) -> str:
         """A SELECT over the active files with every column of the table; typed and empty where there is no file.
 
-        `spec` gives the columns of a table that does not exist yet.
+        Args:
+            layer: one of LAYERS.
+            name: the table.
+            spec: gives the columns of a table that does not exist yet.
+            as_of: read the version that was the newest at that instant; its files stay for as long as `maintain` keeps them.
         """
         table = self._found(layer, name) if spec is not None else self._open(layer, name)
         if table is None:
             return empty_select(spec.schema) if spec is not None else ""
+        if as_of is not None:
+            table.load_as_version(as_of)
         schema = _schema_of(table)
         files = self._files_of(table, layer, name, {})
         if not files:

@@ -1,6 +1,6 @@
-"""dbt-duckdb plugin: the bronze tables as views in the warehouse, each over the exact files of one Delta version.
+"""dbt-duckdb plugin: bronze tables and ledgers as views in the warehouse, each over the exact files of one Delta version.
 
-Data flow: bronze Delta tables → `bronze.<table>` views, ops.exchange_rates → a view of that name → dbt sources.
+Data flow: bronze and ops Delta tables → `bronze.<table>`, `ops.deliveries`, `ops.exchange_rates` views → dbt sources.
 
 Every table that a source declares gets a view, typed and empty until its first delivery, so that a lake with one
 provider builds the whole project. Named in dbt/profiles.yml; not for direct use.
@@ -14,6 +14,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 
 from costlake.delta import Lake
 from costlake.rates import EXCHANGE_RATES
+from costlake.runs import DELIVERIES
 from costlake.settings import Settings
 from costlake.tables import TableSpec
 
@@ -26,14 +27,12 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         self._lake = Lake(Settings.load(lake=plugin_config["lake"]))
 
     def configure_connection(self, conn: Any) -> None:
-        """Replace the views by today's."""
+        """Replace the views of the schemas `bronze` and `ops` by today's."""
         conn.execute("SET TimeZone = 'UTC'")
-        conn.execute("CREATE SCHEMA IF NOT EXISTS bronze")
         self._lake.attach(conn)
-        for spec in declared_bronze_tables():
-            conn.execute(f"CREATE OR REPLACE VIEW bronze.{spec.name} AS {self._lake.scan_sql('bronze', spec.name, spec)}")
-        conn.execute("CREATE SCHEMA IF NOT EXISTS ops")
-        conn.execute(f"CREATE OR REPLACE VIEW ops.exchange_rates AS {self._lake.scan_sql('ops', 'exchange_rates', EXCHANGE_RATES)}")
+        for spec in (*declared_bronze_tables(), DELIVERIES, EXCHANGE_RATES):
+            conn.execute(f"CREATE SCHEMA IF NOT EXISTS {spec.layer}")
+            conn.execute(f"CREATE OR REPLACE VIEW {spec.layer}.{spec.name} AS {self._lake.scan_sql(spec.layer, spec.name, spec)}")
 
 
 def declared_bronze_tables() -> list[TableSpec]:

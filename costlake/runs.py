@@ -48,6 +48,7 @@ DELIVERIES = TableSpec(
             pa.field("superseded_by", TEXT),
             pa.field("error_type", TEXT),
             pa.field("error_text", TEXT),
+            pa.field("ingest_id", TEXT),  # what one ingest of an export wrote: together it is one new state of its bills
         ]
     ),
     key=("event_id",),
@@ -117,12 +118,19 @@ class RunRecord:
     detail: dict[str, object] = field(default_factory=dict)
 
 
-def record_deliveries(lake: Lake, events: list[DeliveryEvent], clock: Clock) -> None:
-    """Append events to `ops.deliveries` in one commit; does nothing for an empty list."""
+def record_deliveries(lake: Lake, events: list[DeliveryEvent], clock: Clock, ingest_id: str | None = None) -> None:
+    """Append events to `ops.deliveries` in one commit; does nothing for an empty list.
+
+    Args:
+        lake: where the ledger is.
+        events: what happened, in this order.
+        clock: gives the time that is recorded.
+        ingest_id: the same for all events of one ingest of an export; None for an event on its own.
+    """
     if not events:
         return
     moment = clock.now()
-    rows = [_delivery_row(event, moment) for event in events]
+    rows = [{**_delivery_row(event, moment), "ingest_id": ingest_id} for event in events]
     lake.append(DELIVERIES, pa.Table.from_pylist(rows, schema=DELIVERIES.schema))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import re
 import tempfile
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -176,8 +177,9 @@ def ingest_stream(
         result.refused.append(error)
         return result
     state = DeliveryState(delivery_events(lake, export.id))
+    ingest_id = uuid.uuid4().hex
     for candidate in candidates:
-        loader = _Loader(settings, lake, source, export, store, state, clock, frozenset(accept))
+        loader = _Loader(settings, lake, source, export, store, state, clock, frozenset(accept), ingest_id)
         try:
             loader.load(candidate, result)
             progress(f"{export.id}: {candidate.key}")
@@ -297,9 +299,11 @@ class _Loader:
         state: DeliveryState,
         clock: Clock,
         accept: frozenset[str],
+        ingest_id: str,
     ) -> None:
         self._settings, self._lake, self._source, self._export = settings, lake, source, export
         self._store, self._state, self._clock, self._accept = store, state, clock, accept
+        self._ingest_id = ingest_id
         self._identity = ""
 
     def load(self, candidate: Candidate, result: IngestResult) -> None:
@@ -323,7 +327,7 @@ class _Loader:
                 vacated = write_bronze(self._lake, connection, self._source, judged, self._clock, settle)
             finally:
                 connection.close()
-        record_deliveries(self._lake, self._state.loaded(judged, vacated), self._clock)
+        record_deliveries(self._lake, self._state.loaded(judged, vacated), self._clock, self._ingest_id)
         result.loaded.append(self._identity)
         result.row_count += sum(total.row_count for total in judged.totals)
 
@@ -339,7 +343,7 @@ class _Loader:
             error_text=str(error),
         )
         if self._state.refuse(event):
-            record_deliveries(self._lake, [event], self._clock)
+            record_deliveries(self._lake, [event], self._clock, self._ingest_id)
 
     def _guard(self, judged: Judged, delivery: Delivery, connection: duckdb.DuckDBPyConnection) -> None:
         active = self._state.active_totals()

@@ -35,6 +35,7 @@ class Layout:
         expected: what the file should have been, for the error, e.g. "the columns of a Cost and Usage Report".
         parsers: bronze column → (quoted raw column, physical type) → SQL value of the bronze type, NULL where the cell does not parse;
             for cells that `ingest.readers.typed_column` does not understand (a date that comes month first).
+        maps: bronze map column → prefix of the columns that it gathers, a key per column (tags that come and go); `names` leaves them out.
     """
 
     schema: pa.Schema
@@ -42,6 +43,7 @@ class Layout:
     names: Callable[[Mapping[str, str], str], dict[str, str]]
     expected: str
     parsers: Mapping[str, Parser] = field(default_factory=dict)
+    maps: Mapping[str, str] = field(default_factory=dict)
 
 
 class Part:
@@ -111,6 +113,7 @@ class Part:
             constants: further bronze columns as text literals.
         """
         columns = [f"{self.typed(name)} AS {identifier(name)}" for name in self._raw]
+        columns += [f"{self._gathered(prefix)} AS {identifier(name)}" for name, prefix in self._layout.maps.items()]
         columns += [f"{literal(value)} AS {identifier(name)}" for name, value in (constants or {}).items()]
         lineage = (
             f"{period_sql} AS _billing_period, {slice_sql or period_sql} AS _slice, {literal(self._landed.key)} AS _object_key, "
@@ -146,6 +149,18 @@ class Part:
             f"SELECT {literal(self._landed.key)}, _n, CAST({raw} AS VARCHAR) FROM "
             f"(SELECT * FROM ({numbered}) WHERE {bad} ORDER BY _n LIMIT 1)"
         )
+
+    def _gathered(self, prefix: str) -> str:
+        """SQL of a map of the texts of all columns whose name begins so; a cell that is empty gives no key."""
+        given = {raw: self._scan.renamed.get(raw, raw) for raw in self._scan.columns}
+        entries = ", ".join(
+            f"{{'key': {literal(name.removeprefix(prefix))}, 'value': nullif(CAST({identifier(raw)} AS VARCHAR), '')}}"
+            for raw, name in given.items()
+            if name.startswith(prefix)
+        )
+        if not entries:
+            return "CAST(NULL AS MAP(VARCHAR, VARCHAR))"
+        return f"map_from_entries(list_filter([{entries}], lambda entry: entry.value IS NOT NULL))"
 
     def _bad(self, name: str) -> str | None:
         raw = self._raw[name]

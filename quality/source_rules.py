@@ -3,7 +3,7 @@
 Data flow: source name → extra rules → `quality.suites.bronze_suite`.
 The rules follow the providers' documents: AWS "Cost and Usage Reports user guide", OpenAI "Usage and Costs API",
 Anthropic "Usage and Cost Admin API", Google Cloud "Structure of Detailed data export", Microsoft "Understand the cost details file
-fields".
+fields", Oracle "Cost and Usage Reports Overview".
 Not for direct use.
 """
 
@@ -173,11 +173,35 @@ def _azure_actual() -> tuple[Rule, ...]:
     )
 
 
+def _oci() -> tuple[Rule, ...]:
+    line = (
+        "line_item_reference_no, line_item_interval_usage_start, product_service, product_resource_id, cost_product_sku,"
+        " line_item_is_correction, usage_billed_quantity, cost_my_cost"
+    )
+    return (
+        not_null("line_item_reference_no", _READ_ROW, severity="warn"),
+        no_rows(
+            "usage_is_in_the_period",
+            f"SELECT {_ROW}, line_item_interval_usage_start FROM {{batch}}"
+            " WHERE strftime(line_item_interval_usage_start, '%Y-%m') IS DISTINCT FROM _billing_period",
+            "correct the reader: a line belongs to the UTC month in which its hour begins",
+            column="line_item_interval_usage_start",
+        ),
+        no_rows(
+            "no_line_came_in_two_files",
+            f"SELECT {line}, min(_object_key) AS one, max(_object_key) AS other FROM {{batch}}"
+            f" WHERE line_item_reference_no IS NOT NULL GROUP BY {line} HAVING count(DISTINCT _slice) > 1",
+            "remove the copy of the report from the export's location: files are incremental, so that a copy counts twice",
+        ),
+    )
+
+
 _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "aws_cur": _aws,
     "aws_cur2": _aws,
     "azure_actual": _azure_actual,
     "azure_amortized": lambda: (not_null("date", _READ_ROW),),
+    "oci_cost": _oci,
     "openai_usage": _openai_usage,
     "openai_costs": lambda: _buckets("bucket_start", "bucket_end"),
     "anthropic_usage": _anthropic_usage,

@@ -21,6 +21,8 @@ from ingest.source import Source
 from quality.rules import Rule, Suite, between, no_rows, not_null
 from quality.source_rules import rules_of
 
+# What can change in a month's bill, told from its rows and totals (fct_restatements).
+RESTATEMENT_CAUSES = ("first_report", "open_month_grew", "late_rows", "credits_or_refunds", "price_restated", "rows_withdrawn")
 _LATEST_DELIVERY = dt.timedelta(days=3)
 _ROW = "_object_key, _row_number"
 # A file handed over alone has no manifest; an account is known where accounts.yml names it.
@@ -117,7 +119,7 @@ def _freshness_rule(checked_at: dt.datetime) -> Rule:
 
 def marts_suites() -> tuple[Suite, ...]:
     """The suites of FOCUS and the marts, one per table of the warehouse."""
-    return (_focus_suite(), _cost_suite(), _token_suite(), _model_suite())
+    return (_focus_suite(), _cost_suite(), _token_suite(), _model_suite(), _restatement_suite())
 
 
 def _focus_suite() -> Suite:
@@ -199,6 +201,35 @@ def _model_suite() -> Suite:
         _iso_rule("billing_currency", place, known_only=True),
     )
     return Suite("fct_model_economics_daily", "marts", "marts.fct_model_economics_daily", rules)
+
+
+def _restatement_suite() -> Suite:
+    place = "source_id, billing_period, billing_currency, change_number"
+    keys = ("source_id", "billing_period", "replaced_at", "billed_now", "delivery_id_now", "cause")
+    rules = (
+        Rule("has_rows", "row_count", "fail", "run `costlake transform`", minimum=1),
+        *(not_null(column, _REBUILD) for column in keys),
+        between("change_number", 1, None, _REBUILD),
+        between("row_count_now", 0, None, _REBUILD),
+        _iso_rule("billing_currency", place),
+        no_rows(
+            "cause_is_of_the_vocabulary",
+            f"SELECT {place}, cause FROM {{batch}} WHERE cause NOT IN ({', '.join(literal(cause) for cause in RESTATEMENT_CAUSES)})",
+            "name the cause in RESTATEMENT_CAUSES and in the mart's description, or correct the mart",
+            column="cause",
+        ),
+        no_rows(
+            "difference_is_now_minus_then",
+            f"SELECT {place} FROM {{batch}} WHERE difference <> billed_now - coalesce(billed_then, 0)",
+            _REBUILD,
+        ),
+        no_rows(
+            "only_the_first_report_has_nothing_before_it",
+            f"SELECT {place} FROM {{batch}} WHERE (change_number = 1) <> (billed_then IS NULL)",
+            _REBUILD,
+        ),
+    )
+    return Suite("fct_restatements", "marts", "marts.fct_restatements", rules)
 
 
 def _iso_rule(column: str, place: str, *, known_only: bool = False) -> Rule:

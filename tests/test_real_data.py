@@ -23,6 +23,8 @@ FILES = {
     "data/azure_cost_export_small/ea_sample_anonymous_2023-09_CAD.csv.gz": ("azure-ea", "1.26136926505726", 10, "CAD"),
     "data/azure_cost_export_small/koku_azure_v1_2019-07.csv.gz": ("azure-v1", "0.00011016", 12, "USD"),
     "data/nise_azure/costreport_fa5717db-0b8a-4619-93f2-8b455ecde06f.csv.gz": ("azure-nise", "65.18304802374064", 10, "USD"),
+    # TOTALS.json gives a sum of floats; the file's own is 1.416693505343400059, of which 123 cuts to 12 decimals take up to 6e-11.
+    "data/oci_cost_report/reports_cost-csv_2023-11-13.csv.gz": ("oci", "1.416693505343400059", 9, "USD"),
     "samples/constructed/openai/costs_grouped.json": ("openai-costs", "0.06", 12, "USD"),
     "samples/constructed/anthropic/cost_report.json": ("anthropic-costs", "1.2378912", 12, "USD"),
 }

@@ -73,12 +73,13 @@ def deliveries(con: duckdb.DuckDBPyConnection, period: BillingPeriod, has_delive
                 select
                     source_id, billing_period as month, currency, delivery_id, row_count, control_total, cast(null as varchar) as refusal,
                     delivery_id = first_value(delivery_id) over (
-                        partition by source_id, slice order by recorded_at desc, event_id desc
+                        partition by source_id, billing_period, slice order by recorded_at desc, event_id desc
                     ) as is_active
                 from ops.deliveries
                 where status = 'loaded'
+                -- a slice may lie in several months and currencies: a file of Oracle's, a day of Google's
                 qualify row_number() over (
-                    partition by source_id, slice, delivery_id, currency order by recorded_at desc, event_id desc
+                    partition by source_id, billing_period, slice, currency, delivery_id order by recorded_at desc, event_id desc
                 ) = 1
             ),
             refused as (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from costlake.delta import Lake
 from insights.lakeside import open_marts
-from insights.reports import audit, charts, combined, cost_tables, economics, outlook_tables, page, workbook
+from insights.reports import audit, charts, combined, cost_tables, economics, outlook_tables, page, restatements, workbook
 from insights.reports.basis import Basis, currencies, month_name, ratio, reported_period
 from insights.reports.model import Chart, Figure, Report, Section, Table
 from insights.reports.rounding import cents
@@ -131,6 +131,7 @@ def _section(con: duckdb.DuckDBPyConnection, basis: Basis, day: date, insights: 
         tables=(
             *heading, trend, providers, moved, daily, ahead, odd, outlook_tables.next_months(con, basis, day, has_forecast),
             *others, cost_tables.commitments(con, basis), *units,
+            restatements.since_first_reported(con, basis, "fct_restatements" in marts),
         ),
         charts=tuple(chart for chart in drawn if chart is not None),
         sentences=sentences,

@@ -42,12 +42,13 @@ class Table:
     """A table of exact values.
 
     Attributes:
-        key: short name; anchor of the page and name of the sheet.
+        key: short name; anchor of the page.
         rows: cells in the order of the columns.
         total: the sum row over all rows; None where adding up would be wrong.
         source: which marts or ledgers the values come from.
         empty: what to say when there are no rows.
         fold_after: how many rows the page shows before it folds the rest into one (the workbook shows all); 0: all.
+        sheet: name of the workbook's sheet where the title is too long for one (31 characters).
         never_fold: a column in which a row of weight (WEIGHTY of the total) is not folded away, wherever it stands.
     """
 
@@ -61,6 +62,7 @@ class Table:
     note: str = ""
     fold_after: int = 0
     never_fold: int | None = None
+    sheet: str = ""
 
     def folded(self) -> Table:
         """The table as the page shows it: rows beyond `fold_after` summed into one 'Other' row; its ratios are left empty."""

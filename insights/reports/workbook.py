@@ -47,7 +47,8 @@ def write(report: Report, path: Path) -> None:
         several = len(report.sections) > 1
         for section in report.all_sections:
             for table in section.tables:
-                name = f"{table.title[:26]} {section.currency}" if several and not section.name else table.title[:31]
+                title = table.sheet or table.title
+                name = f"{title[:26]} {section.currency}" if several and not section.name else title[:31]
                 sheet = _sheet(book, name, table, formats)
                 _chart(book, sheet, name, table, section)
         for table in report.audit:

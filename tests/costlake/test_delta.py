@@ -37,6 +37,16 @@ def test_replace_touches_the_named_rows_only(settings: Settings) -> None:
     assert read(lake) == [("a", Decimal(7)), ("b", Decimal(2))]
 
 
+def test_a_table_can_be_read_as_it_stood_before(settings: Settings) -> None:
+    lake = Lake(settings)
+    lake.append(SPEC, rows(("a", "1")))
+    before = dt.datetime.now(tz=dt.UTC)
+    lake.overwrite(SPEC, rows(("a", "2"), ("b", "3")))
+    then, now = (lake.scan_sql("ops", "notes", as_of=moment) for moment in (before, None))
+    totals = lake.connect().execute(f"SELECT (SELECT sum(cost) FROM ({then})), (SELECT sum(cost) FROM ({now}))").fetchall()
+    assert totals == [(Decimal(1), Decimal(5))]
+
+
 def test_a_quote_in_a_value_does_not_widen_the_replacement(settings: Settings) -> None:
     lake = Lake(settings)
     lake.append(SPEC, rows(("a", "1"), ("x' OR '1'='1", "2")))

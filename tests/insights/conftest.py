@@ -49,6 +49,14 @@ RECONCILIATION = TableSpec("ops", "reconciliation", pa.schema([
     pa.field("checked_at", pa.timestamp("us", tz="UTC")),
 ]))  # fmt: skip
 
+RESTATEMENTS = TableSpec("marts", "fct_restatements", pa.schema([
+    *_schema("source_id billing_period billing_currency change_number:count"),
+    pa.field("replaced_at", pa.timestamp("us", tz="UTC")),
+    pa.field("closed_month_reopened", pa.bool_()),
+    *_schema("cause"),
+    *(pa.field(name, pa.decimal128(38, 18)) for name in ("billed_then", "billed_now", "difference")),
+]))  # fmt: skip
+
 SPIKE_DAY = date(2026, 10, 9)
 FIRST_DAY = date(2025, 10, 1)
 LAST_DAY = date(2026, 10, 31)
@@ -183,6 +191,7 @@ class Make:
     write_marts = staticmethod(write_marts)
     spike_day = SPIKE_DAY
     reconciliation = RECONCILIATION
+    restatements = RESTATEMENTS
 
 
 @pytest.fixture(scope="session")

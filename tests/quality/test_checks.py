@@ -143,6 +143,9 @@ def test_good_marts_pass(estate: Estate) -> None:
             "marts.fct_token_economics_daily",
             "price_or_reason_is_given",
         ),
+        ("UPDATE marts.fct_restatements SET cause = 'because'", "marts.fct_restatements", "cause_is_of_the_vocabulary"),
+        ("UPDATE marts.fct_restatements SET difference = 10", "marts.fct_restatements", "difference_is_now_minus_then"),
+        ("UPDATE marts.fct_restatements SET billed_then = 0", "marts.fct_restatements", "only_the_first_report_has_nothing_before_it"),
         ("DROP TABLE marts.fct_model_economics_daily", "marts.fct_model_economics_daily", "table_exists"),
     ],
 )
@@ -186,6 +189,10 @@ def good_marts(estate: Estate) -> None:
     estate.focus("cloud-main", "2026-10", [("10.25", "8")])
     estate.sql("INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', 5, 1, 1, NULL)")
     estate.sql("INSERT INTO marts.fct_model_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'USD', 1, 5, 5, 1, 0.5)")
+    estate.sql(
+        "INSERT INTO marts.fct_restatements VALUES"
+        " ('cloud-main', '2026-10', 'USD', 1, '2026-11-02', 'first_report', NULL, 10.25, 1, 'd', 10.25)"
+    )
 
 
 def _bronze(estate: Estate, delivery_id: str | None = None) -> pa.Table:

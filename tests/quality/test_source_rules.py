@@ -54,9 +54,17 @@ GOOGLE = {
     "usage_start_time": at("2026-11-01T05:00:00"),
     "usage_end_time": at("2026-11-01T06:00:00"),
 }
+OCI = {
+    "_slice": "0101",
+    "line_item_reference_no": "r1",
+    "line_item_interval_usage_start": at("2026-10-05"),
+    "cost_my_cost": Decimal(1),
+    "cost_currency_code": "EUR",
+}
 GOOD: dict[str, dict[str, Any]] = {
     "aws_cur": AWS,
     "aws_cur2": AWS,
+    "oci_cost": OCI,
     "openai_usage": OPENAI,
     "openai_costs": OPENAI_COST,
     "anthropic_usage": ANTHROPIC,
@@ -94,6 +102,8 @@ def found(estate: Estate, monkeypatch: pytest.MonkeyPatch, name: str, changes: d
         ("openai_usage", {"output_tokens": -1}, {("output_tokens_is_in_range", "fail")}),
         ("openai_usage", {"bucket_start": at("2026-10-04"), "bucket_end": at("2026-10-05")}, {("bucket_is_in_the_slice", "fail")}),
         ("openai_costs", {"amount_value": None}, {("billed_is_known", "fail"), ("effective_is_known", "fail")}),
+        ("oci_cost", {"line_item_interval_usage_start": at("2026-09-30")}, {("usage_is_in_the_period", "fail")}),
+        ("oci_cost", {"line_item_reference_no": None}, {("line_item_reference_no_is_not_null", "warn")}),
         ("anthropic_usage", {"ending_at": at("2026-10-12")}, {("bucket_is_at_most_a_day", "fail")}),
         ("gcp_billing", {"invoice_month": "202611"}, {("bill_is_of_the_slice", "fail")}),
         (
@@ -112,3 +122,12 @@ def test_a_broken_promise_is_caught(
     estate: Estate, monkeypatch: pytest.MonkeyPatch, name: str, changes: dict[str, Any], expected: set[tuple[str, str]]
 ) -> None:
     assert found(estate, monkeypatch, name, changes) == expected
+
+
+def test_a_report_that_lies_there_twice_is_caught(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = all_sources()["oci_cost"]
+    monkeypatch.setattr("quality.checks.all_sources", lambda: {source.name: source})
+    lines = [{**OCI, "_slice": name, "_object_key": f"{name}.csv.gz", "_delivery_id": name} for name in ("0101", "0101 (1)")]
+    estate.deliver(source, "main", "2026-10", lines, ledger=False)
+    with pytest.raises(QualityError, match="no_line_came_in_two_files"):
+        checks.run(estate.settings, "bronze", estate.clock)

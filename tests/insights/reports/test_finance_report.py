@@ -150,6 +150,7 @@ def test_every_table_of_the_page_is_a_sheet_with_its_source(built: tuple[Setting
         "Reconciliation",
         "Deliveries",
         "Day by day",
+        "Restated months",
     ):
         assert "Source: " in _sheet(report.xlsx, name)["A2"][1]
     assert page.count("<section aria-label=") == page.count("Source: ") - 1
@@ -292,6 +293,60 @@ def test_a_restated_month_is_listed_with_both_totals_and_a_refused_delivery_with
     refused, restated = _Tables(finance.build(settings).html.read_text(encoding="utf-8")).tables["Deliveries"][1:]
     assert restated == ["aws-main", "2025-12", "USD", "1", "1", "0", "5", "12.25", "10.5", "restated by the provider"]
     assert refused == ["aws-main", "–", "", "0", "0", "1", "0", "–", "–", "refused: cut off"]
+
+
+def test_a_file_that_lies_in_two_months_is_listed_with_each_months_own_total(publish: Publish, make: Any) -> None:
+    settings = publish(make.days(date(2026, 1, 1), 31), with_economics=False)
+    base = dict.fromkeys(DELIVERIES.schema.names) | {
+        "recorded_at": dt.datetime(2026, 1, 3, tzinfo=dt.UTC), "status": "loaded", "source_id": "oci", "source": "oci_cost",
+        "delivery_id": "a", "slice": "0101", "currency": "USD",
+    }  # fmt: skip
+    later = base | {"slice": "0102", "delivery_id": "b"}
+    events = [
+        base | {"event_id": "1", "billing_period": "2025-12", "row_count": 2, "control_total": Decimal("1.5")},
+        base | {"event_id": "2", "billing_period": "2026-01", "row_count": 3, "control_total": Decimal("4")},
+        later | {"event_id": "3", "billing_period": "2026-01", "row_count": 1, "control_total": Decimal(2)},
+        later | {"event_id": "4", "billing_period": "2025-12", "row_count": 1, "control_total": Decimal(9)},
+    ]
+    Lake(settings).append(DELIVERIES, pa.Table.from_pylist(events, schema=DELIVERIES.schema))
+    [row] = _Tables(finance.build(settings).html.read_text(encoding="utf-8")).tables["Deliveries"][1:]
+    assert row == ["oci", "2026-01", "USD", "2", "0", "0", "4", "6", "–", ""]
+
+
+def _change(number: int, month: str, at: str, then: str | None, now: str, cause: str, closed: bool = False) -> dict[str, Any]:
+    return {
+        "source_id": "aws-main", "billing_period": month, "billing_currency": "USD", "change_number": number,
+        "replaced_at": dt.datetime.fromisoformat(f"{at}T06:00:00+00:00"), "closed_month_reopened": closed, "cause": cause,
+        "billed_then": Decimal(then) if then else None, "billed_now": Decimal(now), "difference": Decimal(now) - Decimal(then or 0),
+    }  # fmt: skip
+
+
+def test_a_closed_month_that_changed_is_told_with_both_totals_and_why(publish: Publish, make: Any) -> None:
+    settings = publish(make.days(date(2026, 1, 1), 31), with_economics=False)
+    changes = [
+        _change(1, "2025-11", "2025-11-02", None, "10.00", "first_report"),
+        _change(2, "2025-11", "2025-11-30", "10.00", "300.00", "open_month_grew"),
+        _change(3, "2025-11", "2026-01-20", "300.00", "280.004", "credits_or_refunds", closed=True),
+        _change(1, "2025-12", "2025-12-02", None, "5.00", "first_report"),
+        _change(2, "2025-12", "2025-12-31", "5.00", "7.00", "open_month_grew"),
+        _change(1, "2026-01", "2026-01-02", None, "10.00", "first_report"),
+        _change(2, "2026-01", "2026-01-31", "10.00", "310.00", "open_month_grew"),
+    ]
+    Lake(settings).append(make.restatements, pa.Table.from_pylist(changes, schema=make.restatements.schema))
+    report = finance.build(settings)
+    _, january, november = _Tables(report.html.read_text(encoding="utf-8")).tables["What changed since it was first reported"]
+    assert january[1:8] == ["2026-01", "2 Jan 2026", "10.00", "310.00", "+300.00", "1", "0"]
+    assert november[1:8] == ["2025-11", "2 Nov 2025", "10.00", "280.00", "+270.00", "2", "1"]
+    assert november[8:] == ["−20.00", "20 Jan 2026", "credits or refunds, the open month grew"]
+    cells = _sheet(report.xlsx, "Restated months")
+    assert "280.004" in {value for _, value in cells.values()}, "the workbook rounds nothing"
+
+
+def test_months_that_never_changed_are_no_restatements(publish: Publish, make: Any) -> None:
+    settings = publish(make.days(date(2026, 1, 1), 31), with_economics=False)
+    first = [_change(1, "2026-01", "2026-02-20", None, "310.00", "first_report")]
+    Lake(settings).append(make.restatements, pa.Table.from_pylist(first, schema=make.restatements.schema))
+    assert "has changed since it was first reported" in finance.build(settings).html.read_text(encoding="utf-8")
 
 
 def test_an_older_period_can_be_asked_for_and_an_unknown_one_is_refused(publish: Publish, make: Any) -> None:

@@ -65,16 +65,19 @@ class Scan:
     is_text: bool = False
 
 
-def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
-    """The scan of a data file by its name's ending. Raises UnreadableFile for a file that is not what its name says."""
+def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str, null_texts: tuple[str, ...] = _NULL_TEXTS) -> Scan:
+    """The scan of a data file by its name's ending; a text cell that is one of `null_texts` is NULL (in Parquet only when they are given).
+
+    Raises UnreadableFile for a file that is not what its name says.
+    """
     import duckdb
 
     try:
         if ".parquet" in path.name:
-            return _scan_parquet(connection, path)
+            return _scan_parquet(connection, path, null_texts if null_texts is not _NULL_TEXTS else ())
         if path.name.endswith(NDJSON_SUFFIXES):
             return _scan_ndjson(connection, path, key)
-        return _scan_csv(path, key)
+        return _scan_csv(path, key, null_texts)
     except (duckdb.Error, UnicodeDecodeError, csv.Error) as error:
         raise unreadable(key, error) from error
 
@@ -107,10 +110,15 @@ def count_records(path: Path, key: str) -> int:
         raise unreadable(key, error) from error
 
 
-def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Scan:
+def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path, null_texts: tuple[str, ...]) -> Scan:
     source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     columns = {name: kind for name, kind, *_ in described if name != "file_row_number"}
+    texts = [identifier(name) for name, kind in columns.items() if kind == "VARCHAR"]
+    if null_texts and texts:
+        nulls = ", ".join(literal(text) for text in null_texts)
+        cleaned = ", ".join(f"CASE WHEN {text} NOT IN ({nulls}) THEN {text} END AS {text}" for text in texts)
+        source = f"(SELECT * REPLACE ({cleaned}) FROM {source})"
     if any(kind.startswith("STRUCT(") and not kind.endswith("]") for kind in columns.values()):
         leaves = [leaf for name, kind in columns.items() for leaf in _struct_leaves((name,), kind)]
         fields = ", ".join(f"{'.'.join(identifier(part) for part in parts)} AS {identifier('.'.join(parts))}" for parts, _ in leaves)
@@ -190,7 +198,7 @@ def _as_text(structure: object) -> object:
     return "JSON" if isinstance(structure, list) else "VARCHAR"
 
 
-def _scan_csv(path: Path, key: str) -> Scan:
+def _scan_csv(path: Path, key: str, null_texts: tuple[str, ...]) -> Scan:
     header, width = csv_header(path)
     if len(set(header)) != len(header):
         doubled = sorted({name for name in header if header.count(name) > 1})
@@ -210,7 +218,7 @@ def _scan_csv(path: Path, key: str) -> Scan:
     # Rows that are all shorter by the same trailing columns are legal (seen in koku's CUR fixtures): those are absent.
     names = header[:width] if width else header
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    nulls = ", ".join(literal(text) for text in _NULL_TEXTS)
+    nulls = ", ".join(literal(text) for text in null_texts)
     source = (
         f"read_csv({literal(str(path))}, auto_detect = false, header = false, skip = 1, columns = {{{columns}}}, "
         f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, nullstr = [{nulls}], "
@@ -234,6 +242,8 @@ def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:
     if pa.types.is_map(target):
         kind = sql_type(target)
         return f"try_cast(try_cast({column} AS JSON) AS {kind})" if raw_type == "VARCHAR" else f"CAST({column} AS {kind})"
+    if raw_type.startswith(("MAP(", "STRUCT(")) or raw_type.endswith("]"):
+        return f"CAST(to_json({column}) AS VARCHAR)"  # DuckDB's own text of it, {a=b}, cannot be read back
     return f"nullif({column}, '')" if raw_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
 
 

@@ -1,5 +1,5 @@
 {# Rows of the changed slices that break a FOCUS rule; `violated_when` is the condition of a wrong row. `listed_as` names the rule of
-   int_focus_faults under which a vendor's own rows may break it: in a slice where it lists exactly as many rows as break the rule, they
+   focus__faults under which a vendor's own rows may break it: in a slice where it lists exactly as many rows as break the rule, they
    are known and shown in fct_focus_faults. #}
 {% test focus_rule(model, violated_when, listed_as=none) %}
 with
@@ -17,7 +17,7 @@ select wrong.* from wrong
 anti join (
     select x_SourceId, x_BillingPeriod
     from (select x_SourceId, x_BillingPeriod, count(*) as row_count from wrong group by 1, 2) as counted
-    inner join {{ ref('int_focus_faults') }} as listed
+    inner join {{ ref('focus__faults') }} as listed
         on listed.source_id = counted.x_SourceId
         and listed.billing_period = counted.x_BillingPeriod
         and listed.row_count = counted.row_count

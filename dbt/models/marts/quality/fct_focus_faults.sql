@@ -11,7 +11,7 @@ with
 
 faults as (
 
-    select * from {{ ref('int_focus_faults') }}
+    select * from {{ ref('focus__faults') }}
     {%- if is_incremental() %}
     where {{ in_changed_slices('source_id', 'billing_period') }}
     {%- endif %}

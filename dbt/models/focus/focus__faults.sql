@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- The faults of all bills that come as FOCUS from somebody else. A further such source is a further branch here.
 select
     source_id,

@@ -59,7 +59,7 @@
 {% macro focus_in_instance_type() -%}
     list_filter(
         list_concat(
-            json_extract_string(details_object, ['$.InstanceType', '$.x_InstanceType', '$.x_ServiceType', '$.ServiceType']),
+            json_extract_string(price_details, ['$.InstanceType', '$.x_InstanceType', '$.x_ServiceType']),
             json_extract_string(try_cast(x_SkuDetails as json), ['$.ServiceType', '$.x_ServiceType'])
         ), lambda found: coalesce(found, '') <> ''
     )[1]

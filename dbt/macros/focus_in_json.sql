@@ -61,19 +61,29 @@
     {%- set number -%}
     try_cast(nullif(regexp_extract(trim(cast(entry.value as varchar), '"'), '^[0-9]+(\.[0-9]+)?'), '') as decimal(18, 6))
     {%- endset -%}
+    {%- set members -%}
+    list_transform({{ focus_in_entries(object) }}, lambda entry: {
+        'name': case
+            when {{ canonical }} in ({{ numeric | join(', ') }}) and {{ number }} is null then 'x_' || {{ canonical }}
+            else coalesce({{ canonical }}, {{ focus_in_own_key('entry.key') }})
+        end,
+        'text': case
+            when {{ canonical }} in ({{ numeric | join(', ') }}) and {{ number }} is not null
+                then rtrim(rtrim(cast({{ number }} as varchar), '0'), '.')
+            else {{ focus_in_flat_value('entry.value') }}
+        end
+    })
+    {%- endset -%}
     case
         when {{ object }} is null or {{ object }} = '{}' then null
-        else '{' || nullif(array_to_string(list_distinct(list_transform(
-            {{ focus_in_entries(object) }},
-            lambda entry: cast(to_json(case
-                when {{ canonical }} in ({{ numeric | join(', ') }}) and {{ number }} is null then 'x_' || {{ canonical }}
-                else coalesce({{ canonical }}, {{ focus_in_own_key('entry.key') }})
-            end) as varchar) || ':' || case
-                when {{ canonical }} in ({{ numeric | join(', ') }}) and {{ number }} is not null
-                    then rtrim(rtrim(cast({{ number }} as varchar), '0'), '.')
-                else {{ focus_in_flat_value('entry.value') }}
-            end
-        )), ','), '') || '}'
+        -- most files need nothing of this
+        when not regexp_matches({{ object }}, '[:,]\s*[\[{]|"({{ known[:7] | join('|') }})"\s*:\s*"')
+            and len(list_filter(json_keys({{ object }}), lambda key: not regexp_matches(key, '^(x_[A-Z][A-Za-z0-9]*|{{ known | join('|') }})$'))) = 0
+            and len(json_keys({{ object }})) = len(list_distinct(json_keys({{ object }}))) then {{ object }}
+        else '{' || nullif(array_to_string(list_transform(
+            list_filter({{ members }}, lambda each, place: list_position(list_transform({{ members }}, lambda other: other.name), each.name) = place),
+            lambda each: cast(to_json(each.name) as varchar) || ':' || each.text
+        ), ','), '') || '}'
     end
 {%- endmacro %}
 
@@ -89,7 +99,7 @@
     {%- for tag in var('owner_tags') -%}
         {%- set words = tag.split('_') -%}
         {%- set camel = words | map('capitalize') | join('') -%}
-        {%- for spelt in [tag, tag.replace('_', '-'), tag.replace('_', ''), tag | capitalize, camel, words | map('capitalize') | join('-'), tag | upper] | unique -%}
+        {%- for spelt in [tag, tag.replace('_', '-'), tag.replace('_', ''), tag | capitalize, camel, words | map('capitalize') | join('-'), tag | upper] | unique(case_sensitive=true) -%}
             {%- do paths.append("'$.\"" ~ spelt ~ "\"'") -%}
         {%- endfor -%}
     {%- endfor -%}

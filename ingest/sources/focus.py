@@ -125,7 +125,8 @@ def _refuse_unbookable(context: LoadContext, part: Part, key: str) -> None:
     account = part.typed("BillingAccountId") if part.has("BillingAccountId") else "NULL"
     found = f"list_sort(list_distinct(list({part.typed('BillingCurrency')})))"
     nameless = f"count(*) FILTER (WHERE coalesce({', '.join(given) or 'NULL'}, NULL) IS NULL)"
-    bills = f"SELECT {_period(part)} AS period, {account} AS account, {found} AS found, {nameless} AS nameless FROM {part.from_sql} GROUP BY ALL"
+    bill = f"{_period(part)} AS period, {account} AS account"
+    bills = f"SELECT {bill}, {found} AS found, {nameless} AS nameless FROM {part.from_sql} GROUP BY ALL"
     try:
         rows = context.connection.execute(f"SELECT * FROM ({bills}) WHERE nameless > 0 OR len(found) > 1 ORDER BY ALL").fetchall()
     except duckdb.Error as error:

@@ -71,6 +71,10 @@ CREATE TABLE marts.fct_model_economics_daily (
     request_count BIGINT, input_tokens_total DECIMAL(38,0), output_tokens DECIMAL(38,0), cost_per_million_tokens DECIMAL(38,12),
     cache_hit_rate DECIMAL(38,12)
 );
+CREATE TABLE marts.fct_focus_faults (
+    source_id VARCHAR, billing_period VARCHAR, rule_id VARCHAR, focus_rule VARCHAR, severity VARCHAR, row_count BIGINT,
+    example_object_key VARCHAR, example_row_number BIGINT, example_value VARCHAR
+);
 CREATE TABLE intermediate.int_token_usage (
     source_id VARCHAR, billing_period VARCHAR, input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
     input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0)

@@ -87,7 +87,7 @@ mapped as (
         {{ focus_in_subcategory() }} as ServiceSubcategory,
         case when is_priced then sku when charge_category <> 'Tax' then SkuId end as SkuId,
         case when is_priced or (charge_category <> 'Tax' and SkuId is not null) then coalesce(SkuMeter, ChargeDescription, charge_category) end as SkuMeter,
-        case when is_priced then {{ focus_in_price_details('details_object') }} end as SkuPriceDetails,
+        price_details as SkuPriceDetails,
         case when is_priced then coalesce(SkuPriceId, sku) end as SkuPriceId,
         SubAccountId,
         case when SubAccountId is not null then coalesce(SubAccountName, SubAccountId) end as SubAccountName,

@@ -56,6 +56,7 @@ select
     coalesce(by_consumed.focus_unit, {{ focus_in_known_unit('ConsumedUnit') }}) as known_consumed_unit,
     coalesce(by_commitment.focus_unit, {{ focus_in_known_unit('CommitmentDiscountUnit') }}) as known_commitment_unit,
     {{ focus_in_flat_object('tags_object') }} as flat_tags,
+    case when is_priced then {{ focus_in_price_details('details_object') }} end as price_details,
     coalesce(by_name.service_category, of_aws.service_category, valid.service_category, parent.service_category, 'Other') as category,
     coalesce(by_name.service_category, of_aws.service_category) as category_of_service,
     coalesce(by_name.service_subcategory, of_aws.service_subcategory) as subcategory_of_service,

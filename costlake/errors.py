@@ -17,6 +17,7 @@
             ├── MissingPart       the manifest names a file that is not there
             ├── UnlistedPart      a file lies in the delivery's folder that the manifest does not name
             ├── TruncatedFile     a file ends before its format says it does
+            ├── RowCountMismatch  the manifest counts other rows than came
             ├── UnreadableFile    a file is not what its name and format promise
             ├── OversizedFile     a packed file unpacks to more than the limits allow
             ├── EmptyDelivery     no rows where rows were expected
@@ -116,6 +117,10 @@ class UnlistedPart(DeliveryError):
 
 class TruncatedFile(DeliveryError):
     """A file ends before its format says it does."""
+
+
+class RowCountMismatch(DeliveryError):
+    """The manifest counts other rows than came."""
 
 
 class UnreadableFile(DeliveryError):

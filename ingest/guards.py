@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from costlake.errors import BadValue, EmptyDelivery, ShrunkenDelivery, UnlistedPart, WrongPeriod
+from costlake.errors import BadValue, EmptyDelivery, RowCountMismatch, ShrunkenDelivery, UnlistedPart, WrongPeriod
 from costlake.runs import ControlTotal
 from ingest.stores import StoredObject
 
@@ -39,6 +39,18 @@ def check_not_empty(totals: list[ControlTotal], active: Active, key: str) -> Non
     known = {slice_ for _, slice_, _ in active}
     if sum(total.row_count for total in totals) == 0 and not any(total.slice in known for total in totals):
         raise EmptyDelivery("the delivery has no rows", where=key, expected="at least one row", next_step=_AGAIN)
+
+
+def check_announced_rows(totals: list[ControlTotal], announced: int | None, key: str) -> None:
+    """As many rows came as the manifest counts: fewer are a loss, more are rows of another run."""
+    found = sum(total.row_count for total in totals)
+    if announced is not None and found != announced:
+        raise RowCountMismatch(
+            f"the manifest announces {announced} rows, the files hold {found}",
+            where=key,
+            expected=f"{announced} rows",
+            next_step="wait for the copy to finish, or ask the provider to deliver the period again; nothing of it was loaded",
+        )
 
 
 def check_period(totals: list[ControlTotal], announced: str | None, key: str) -> None:

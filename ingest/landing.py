@@ -28,9 +28,14 @@ _ENDINGS = (".csv.gz", ".csv.zip", ".parquet", ".ndjson.gz", ".json.gz")
 
 
 def delivery_id(delivery: Delivery, etags: tuple[str, ...]) -> str:
-    """Identity of a delivery by what it holds: export, object names and their bytes. The same files, the same id."""
+    """Identity of a delivery by what it holds: export, object names and their bytes. The same files, the same id.
+
+    What else decides about its rows belongs to it: an export paired with another one is loaded anew, and of an empty month its key.
+    """
     objects = [(stored.key, etag) for stored, etag in zip(delivery.objects, etags, strict=True)]
-    content = [delivery.export.id, delivery.export.source, objects]
+    content = [delivery.export.id, delivery.export.source, objects or delivery.key]
+    if delivery.export.amortized_by is not None:
+        content.append(delivery.export.amortized_by)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
 
 

@@ -314,7 +314,9 @@ class _Loader:
 
     def _guard(self, judged: Judged, delivery: Delivery, connection: duckdb.DuckDBPyConnection) -> None:
         active = self._state.active_totals()
-        guards.check_not_empty(judged.totals, active, delivery.key)
+        guards.check_announced_rows(judged.totals, delivery.announced_rows, delivery.key)
+        if delivery.announced_rows != 0:
+            guards.check_not_empty(judged.totals, active, delivery.key)
         guards.check_period(judged.totals, delivery.billing_period, delivery.key)
         if self._identity not in self._accept:
             guards.check_not_shrunken(

@@ -41,6 +41,7 @@ class Delivery:
         current: whether the provider says that this one is in force now (AWS's pointer manifest). A current delivery is
             loaded again when another one has replaced it meanwhile; an accumulating pull is loaded once only.
         partial: the caller accepts that the delivery is known to be incomplete.
+        announced_rows: data rows that the manifest counts, of all objects together; 0 is an empty month. None where it says nothing.
     """
 
     export: Export
@@ -50,6 +51,7 @@ class Delivery:
     billing_period: str | None = None
     current: bool = True
     partial: bool = False
+    announced_rows: int | None = None
 
 
 @dataclass(frozen=True)

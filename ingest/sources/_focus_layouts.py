@@ -10,15 +10,14 @@ Data flow: an export's location → `find` → `Candidate` → `Delivery`.
 | any vendor | `<YYYY-MM>/manifest.json`, see below | a month to date |
 
 The vendor manifest is for everybody who has no layout of their own (a SaaS vendor's download, a script that calls an API). It is a JSON
-object, written last: `{"billing_period": "2026-10", "files": ["part-1.csv.gz", "part-2.csv.gz"], "row_count": 1234}`. The period is that
-of the folder; `files` are names in that folder; `row_count` may be left out. A month's folder holds the whole month and is delivered again
-by writing it anew.
+object, written last: `{"files": ["part-1.csv.gz", "part-2.csv.gz"], "row_count": 1234, "billing_period": "2026-10"}`. `files` are names in
+that folder; `row_count` and `billing_period` (that of the folder) may be left out. A month's folder holds the whole month and is delivered
+again by writing it anew.
 Run alone: costlake ingest path/to/folder --source focus_files
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -28,12 +27,14 @@ from costlake.errors import ManifestError
 from ingest.aws_exports import find_exports
 from ingest.azure_exports import find_runs
 from ingest.guards import check_no_unlisted
+from ingest.manifests import json_object, names_in
 from ingest.source import Candidate, Delivery
 from ingest.stores import Store
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 _MANIFEST = "manifest.json"
+_EXPECTED = '{"files": [names of .csv, .csv.gz or .parquet files in its folder], "row_count": number, "billing_period": "YYYY-MM"}'
 _ORACLE_ROOT = "FOCUS Reports"
 ORACLE_DAY = re.compile(r"(?:^|/)(\d{4}/\d{2}/\d{2}/[^/]+)$")
 
@@ -73,21 +74,16 @@ def _vendor_months(store: Store, export: Export) -> Iterator[Candidate]:
 
 def _resolve(store: Store, export: Export, folder: str, key: str) -> Delivery:
     text = store.read(key)
-    try:
-        content = json.loads(text)
-        files, period = content["files"], content["billing_period"]
-        rows = content.get("row_count")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _manifest_error("the manifest is not JSON or lacks billing_period or files", key) from error
-    if not isinstance(files, list) or not files or not all(isinstance(name, str) for name in files):
-        raise _manifest_error("the manifest lists no files", key)
+    content = json_object(text, key, _EXPECTED)
+    files = names_in(content, "files", key, _EXPECTED)
+    period, rows = content.get("billing_period", folder), content.get("row_count")
     if period != folder:
         raise _manifest_error(f"the manifest is of {period!r}, its folder of {folder}", key)
     if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool)):
         raise _manifest_error(f"row_count is {rows!r}", key)
     strange = [name for name in files if "/" in name or "\\" in name or not name.endswith(_ENDINGS)]
-    if strange or len(set(files)) != len(files):
-        raise _manifest_error(f"these are not names of data files in the folder, each once: {strange or files}", key)
+    if strange:
+        raise _manifest_error(f"these are not names of data files in the folder: {strange}", key)
     objects = tuple(store.stat(f"{folder}/{name}") for name in files)
     check_no_unlisted((stored.key for stored in objects), store.list(folder), key, _ENDINGS)
     return Delivery(export, key, objects, text, folder, announced_rows=rows)
@@ -97,6 +93,6 @@ def _manifest_error(what: str, key: str) -> ManifestError:
     return ManifestError(
         what,
         where=key,
-        expected='{"billing_period": "YYYY-MM", "files": [names of .csv, .csv.gz or .parquet files in its folder], "row_count": number}',
+        expected=_EXPECTED,
         next_step="correct the manifest, or wait until the vendor's copy is complete: it is written last",
     )

@@ -178,6 +178,17 @@ DIALECTS: list[tuple[Row, dict[str, Any]]] = [
     ),
     ({"ChargeCategory": "usage", "PricingCategory": "On-Demand"}, {"ChargeCategory": "Usage", "PricingCategory": "Standard"}),
     ({"RegionId": "global", "RegionName": "Global"}, {"RegionId": None, "RegionName": None}),
+    (
+        {
+            "ProviderName": "Google LLC",
+            "InvoiceIssuerName": "Google LLC",
+            "BillingPeriodStart": "2026-10-01T07:00:00Z",
+            "BillingPeriodEnd": "2026-11-01T07:00:00Z",
+            "ChargePeriodStart": "2026-11-01T06:00:00Z",
+            "ChargePeriodEnd": "2026-11-01T07:00:00Z",
+        },
+        {"InvoiceIssuerName": "Google Cloud", "x_BillingPeriod": "2026-10", "ChargeClass": None},
+    ),
 ]
 
 

@@ -14,8 +14,11 @@ worded as (
             {{ focus_in_charge_category('ChargeCategory') }},
             case when ChargeCategory is null then 'Usage' else 'Adjustment' end
         ) as charge_category,
-        {{ utc_month_start('_billing_period') }} as period_start,
-        {{ utc_month_start('_billing_period', 1) }} as period_end,
+        -- Google's own months begin at midnight in California (decision 0017)
+        coalesce(issuer = 'Google Cloud' and BillingPeriodStart = {{ gcp_month_start('_billing_period') }}, false) as is_pacific,
+        case when is_pacific then {{ gcp_month_start('_billing_period') }} else {{ utc_month_start('_billing_period') }} end as period_start,
+        case when is_pacific then {{ gcp_month_start('_billing_period', 1) }} else {{ utc_month_start('_billing_period', 1) }} end
+            as period_end,
         case
             when ChargePeriodEnd is null or ChargePeriodEnd <= ChargePeriodStart then ChargePeriodStart
                 + case when epoch(ChargePeriodStart) % 86400 = 0 then interval 1 day else interval 1 hour end

@@ -73,18 +73,21 @@ class Scan:
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
-def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
-    """The scan of a data file by its name's ending. Raises UnreadableFile for a file that is not what its name says."""
+def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str, null_texts: tuple[str, ...] = _NULL_TEXTS) -> Scan:
+    """The scan of a data file by its name's ending; a text cell that is one of `null_texts` is NULL (in Parquet only when they are given).
+
+    Raises UnreadableFile for a file that is not what its name says.
+    """
     import duckdb
 
     try:
         if ".parquet" in path.name:
-            return _scan_parquet(connection, path, key)
+            return _scan_parquet(connection, path, key, null_texts if null_texts is not _NULL_TEXTS else ())
         if path.name.endswith(NDJSON_SUFFIXES):
             return _scan_ndjson(connection, path, key)
         if _ends_mixed(path):
-            return _scan_mixed_csv(connection, path, key)
-        return _scan_csv(path, key)
+            return _scan_mixed_csv(connection, path, key, null_texts)
+        return _scan_csv(path, key, null_texts)
     except (duckdb.Error, UnicodeDecodeError, csv.Error, pa.ArrowException, OSError) as error:
         raise unreadable(key, error) from error
 
@@ -117,7 +120,7 @@ def count_records(path: Path, key: str) -> int:
         raise unreadable(key, error) from error
 
 
-def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path, key: str, null_texts: tuple[str, ...]) -> Scan:
     # DuckDB gives the second of two equal names a number: which of two cost columns counts is not for us to say.
     given = pq.read_schema(path).names
     _check_names(given, key)
@@ -125,6 +128,11 @@ def _scan_parquet(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     columns = {name: kind for name, kind, *_ in described if name != "file_row_number"}
     renamed = {name: original for name, original in zip(columns, given, strict=False) if name != original}
+    texts = [identifier(name) for name, kind in columns.items() if kind == "VARCHAR"]
+    if null_texts and texts:
+        nulls = ", ".join(literal(text) for text in null_texts)
+        cleaned = ", ".join(f"CASE WHEN {text} NOT IN ({nulls}) THEN {text} END AS {text}" for text in texts)
+        source = f"(SELECT * REPLACE ({cleaned}) FROM {source})"
     if any(kind.startswith("STRUCT(") and not kind.endswith("]") for kind in columns.values()):
         leaves = [leaf for name, kind in columns.items() for leaf in _struct_leaves((name,), kind)]
         fields = ", ".join(f"{'.'.join(identifier(part) for part in parts)} AS {identifier('.'.join(parts))}" for parts, _ in leaves)
@@ -211,7 +219,7 @@ def _ends_mixed(path: Path) -> bool:
     return 0 < first < last and (content[first - 1] == 13) != (content[last - 1] == 13)
 
 
-def _scan_mixed_csv(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+def _scan_mixed_csv(connection: duckdb.DuckDBPyConnection, path: Path, key: str, null_texts: tuple[str, ...]) -> Scan:
     """The rows by way of Python, which takes every line end. Raises UnreadableFile for a row of another length."""
     names, renamed = _csv_names(path, key)
     with _open_text(path) as lines:
@@ -224,7 +232,7 @@ def _scan_mixed_csv(connection: duckdb.DuckDBPyConnection, path: Path, key: str)
             expected="as many fields as column names",
             next_step="ask the provider to deliver the period again; nothing of it was loaded",
         )
-    cells = {name: pa.array([None if row[at] in _NULL_TEXTS else row[at] for row in rows], TEXT) for at, name in enumerate(names)}
+    cells = {name: pa.array([None if row[at] in null_texts else row[at] for row in rows], TEXT) for at, name in enumerate(names)}
     view = f"csv_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     connection.register(view, pa.table({**cells, "_line": pa.array(range(1, len(rows) + 1), COUNT)}))
     return Scan(view, dict.fromkeys(names, "VARCHAR"), "_line", is_text=True, renamed=renamed)
@@ -268,10 +276,10 @@ def _csv_names(path: Path, key: str) -> tuple[list[str], dict[str, str]]:
     return names, {name: given for name, given in zip(names, header, strict=False) if name != given}
 
 
-def _scan_csv(path: Path, key: str) -> Scan:
+def _scan_csv(path: Path, key: str, null_texts: tuple[str, ...]) -> Scan:
     names, renamed = _csv_names(path, key)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    nulls = ", ".join(literal(text) for text in _NULL_TEXTS)
+    nulls = ", ".join(literal(text) for text in null_texts)
     source = (
         f"read_csv({literal(str(path))}, auto_detect = false, header = false, skip = 1, columns = {{{columns}}}, "
         f"delim = ',', quote = '\"', escape = '\"', strict_mode = true, nullstr = [{nulls}], "
@@ -296,6 +304,8 @@ def typed_column(raw: str, raw_type: str, target: pa.DataType) -> str:
     if pa.types.is_map(target):
         kind = sql_type(target)
         return f"try_cast(try_cast({column} AS JSON) AS {kind})" if raw_type == "VARCHAR" else f"CAST({column} AS {kind})"
+    if raw_type.startswith(("MAP(", "STRUCT(")) or raw_type.endswith("]"):
+        return f"CAST(to_json({column}) AS VARCHAR)"  # DuckDB's own text of it, {a=b}, cannot be read back
     return f"nullif({column}, '')" if raw_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
 
 

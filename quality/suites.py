@@ -119,7 +119,7 @@ def _freshness_rule(checked_at: dt.datetime) -> Rule:
 
 def marts_suites() -> tuple[Suite, ...]:
     """The suites of FOCUS and the marts, one per table of the warehouse."""
-    return (_focus_suite(), _cost_suite(), _token_suite(), _model_suite(), _restatement_suite())
+    return (_focus_suite(), _cost_suite(), _token_suite(), _model_suite(), _restatement_suite(), _faults_suite())
 
 
 def _focus_suite() -> Suite:
@@ -248,3 +248,24 @@ def _codes() -> str:
 
 def _braced(sql: str) -> str:
     return sql.replace("{", "{{").replace("}", "}}")
+
+
+def _faults_suite() -> Suite:
+    shown = "source_id, billing_period, rule_id, focus_rule, row_count, example_object_key, example_row_number, example_value"
+    listed = f"SELECT {shown} FROM {{batch}} WHERE severity {{sign}} 'error' ORDER BY row_count DESC, rule_id, source_id, billing_period"
+    rules = (
+        *(not_null(column, _REBUILD) for column in ("source_id", "billing_period", "rule_id", "row_count")),
+        no_rows(
+            "vendors_focus_files_keep_every_must",
+            listed.replace("{sign}", "="),
+            "tell the vendor which rule of FOCUS its file breaks: these rows stand in FOCUS as they came, and only it can mend them",
+            severity="warn",
+        ),
+        no_rows(
+            "vendors_focus_files_need_no_repair",
+            listed.replace("{sign}", "<>"),
+            "read in marts.fct_focus_faults what was put in place of what came; tell the vendor",
+            severity="warn",
+        ),
+    )
+    return Suite("fct_focus_faults", "marts", "marts.fct_focus_faults", rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -104,3 +105,38 @@ def test_the_cur_2_sample_goes_through_with_its_manifest(tmp_path: Path, shared_
     assert "1 loaded (16 rows)" in _costlake(lake, "ingest", str(export), "--as", "cur2")
     _costlake(lake, "transform")
     _costlake(lake, "reconcile")
+
+
+def test_focus_files_of_four_providers_are_told_apart_and_kept_to_the_last_digit(
+    tmp_path: Path, shared_path: Callable[[str], Path]
+) -> None:
+    """FOCUS 1.0 (three providers in one file) and 1.2 as lone files: TOTALS.json's costs per provider and month, faults listed."""
+    known = json.loads(shared_path("data/TOTALS.json").read_text())
+    lake = tmp_path / "lake"
+    expected = {}
+    for name, content in known["focus_toolkit_synthetic"].items():
+        _costlake(lake, "ingest", str(shared_path(f"data/focus_toolkit_synthetic/{name}")))
+        [month] = content["by_month"]
+        provider = {"aws": "AWS", "azure": "Microsoft", "gcp": "Google Cloud"}[name.split("_")[-1].split(".")[0]]
+        expected[provider, month["m"]] = (month["n_rows"], month["BilledCost"], month["EffectiveCost"])
+    _costlake(lake, "ingest", str(shared_path("data/focus_sample_1_0/focus_sample.csv.gz")))
+    for row in known["focus_sample_1_0"]["by_provider_period"]:
+        expected[row["ProviderName"], row["billing_month"]] = (row["n_rows"], row["BilledCost"], row["EffectiveCost"])
+    _costlake(lake, "transform")
+    _costlake(lake, "quality", "marts")
+    _costlake(lake, "reconcile")
+    _costlake(lake, "publish")
+    connection = duckdb.connect(str(lake / "serving" / "costlake.duckdb"), read_only=True)
+    found = connection.execute(
+        "SELECT provider_name, billing_period, sum(line_count)::INT, sum(billed_cost), sum(effective_cost) "
+        "FROM marts.fct_cost_daily GROUP BY 1, 2"
+    ).fetchall()
+    assert {(provider, month): count for provider, month, count, *_ in found} == {key: count for key, (count, *_) in expected.items()}
+    for provider, month, _, billed, effective in found:
+        _, known_billed, known_effective = expected[provider, month]
+        assert abs(billed - Decimal(str(known_billed))) <= Decimal("0.00000001"), provider
+        assert abs(effective - Decimal(str(known_effective))) <= Decimal("0.00000001"), provider
+    rows = connection.execute(
+        "SELECT rule_id, sum(row_count)::INT FROM marts.fct_focus_faults WHERE severity = 'error' GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    assert rows == [("uncovered_usage_costs_not_what_is_billed", 132)]

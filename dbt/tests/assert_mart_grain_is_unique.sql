@@ -7,6 +7,7 @@
     'fct_cost_monthly_reporting': 'billing_period, provider_name, service_category, billing_currency',
     'fct_token_economics_daily': key ~ ', token_class, service_tier, billing_currency',
     'fct_model_economics_daily': key ~ ', billing_currency',
+    'fct_focus_faults': 'source_id, billing_period, rule_id',
 } %}
 {% for mart, grain in grains.items() %}
 select '{{ mart }}' as mart

@@ -19,18 +19,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from costlake.config import Export
-from costlake.errors import ConfigError, ManifestError, UnreadableFile
+from costlake.errors import ConfigError, UnreadableFile
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, TableSpec, bronze_table
-from ingest.guards import check_no_unlisted
-from ingest.manifests import json_object, names_in
+from ingest.aws_exports import find_exports, manifests
 from ingest.parts import Layout, Part, opened
 from ingest.readers import csv_header, scan_file, unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEXTS, TIMES
-from ingest.stores import Store, located
+from ingest.stores import Store
 
-_DATA_SUFFIXES = (".parquet", ".csv.gz", ".csv", ".zip")
-_MANIFEST = "a JSON object with reportKeys (legacy) or dataFiles (CUR 2.0)"
 _REQUIRED = frozenset(
     {
         "bill_billing_period_start_date",
@@ -42,7 +39,6 @@ _REQUIRED = frozenset(
     }
 )
 _PERIOD_FOLDER = re.compile(r"(\d{4})(\d{2})01-\d{8}")
-_EXPORT_PERIOD = re.compile(r"billing_period=(\d{4}-\d{2})", re.IGNORECASE)
 
 _FIELDS = [
     *(pa.field(name, TEXT) for name in sorted(TEXTS)),
@@ -97,44 +93,7 @@ def find_legacy(store: Store, export: Export) -> Iterator[Candidate]:
     for folder in store.folders(""):
         match = _PERIOD_FOLDER.fullmatch(folder)
         if match:
-            yield from _manifests(store, export, folder, f"{match[1]}-{match[2]}")
-
-
-def find_exports(store: Store, export: Export) -> Iterator[Candidate]:
-    """The manifest of each `metadata/BILLING_PERIOD=…` folder: the mutable pointer to the newest execution."""
-    for folder in store.folders("metadata"):
-        match = _EXPORT_PERIOD.fullmatch(folder.rsplit("/", 1)[-1])
-        if match:
-            yield from _manifests(store, export, folder, match[1])
-
-
-def _manifests(store: Store, export: Export, folder: str, period: str) -> Iterator[Candidate]:
-    keys = [stored.key for stored in store.list(folder) if stored.key.endswith("-Manifest.json")]
-    if len(keys) > 1:
-        yield Candidate(folder, partial(_refuse_rivals, keys))
-    elif keys:
-        yield Candidate(keys[0], partial(_resolve, store, export, keys[0], period))
-
-
-def _refuse_rivals(keys: list[str]) -> Delivery:
-    """Two pointers to the delivery in force would replace each other's month at every run."""
-    raise ManifestError(
-        f"{len(keys)} manifests lie in one billing period",
-        where=", ".join(keys),
-        expected="one: AWS overwrites it when it delivers the period again",
-        next_step="remove the one that is not AWS's, or give the second report an export of its own",
-    )
-
-
-def _resolve(store: Store, export: Export, manifest_key: str, period: str) -> Delivery:
-    manifest = store.read(manifest_key)
-    content = json_object(manifest, manifest_key, _MANIFEST)
-    uris = names_in(content, "reportKeys" if "reportKeys" in content else "dataFiles", manifest_key, _MANIFEST)
-    objects = located(store, uris, manifest_key)
-    keys = [stored.key for stored in objects]
-    for folder in sorted({key.rpartition("/")[0] for key in keys}):
-        check_no_unlisted(keys, store.list(folder), manifest_key, _DATA_SUFFIXES)
-    return Delivery(export, manifest_key, objects, manifest, period)
+            yield from manifests(store, export, folder, f"{match[1]}-{match[2]}")
 
 
 def open_delivery(layout: Layout, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
@@ -263,7 +222,7 @@ SOURCES = (
         feeds="focus",
         formats="Parquet and CSV.gz; map columns; create-new and overwrite",
         documentation="AWS Data Exports user guide, CUR 2.0 table dictionary",
-        find=find_exports,
+        find=partial(find_exports, focus=False),
         open=partial(open_delivery, _layout(_CUR2)),
         recognises=_is_cur2,
         measures={"billed": _BILLED, "effective": _EFFECTIVE},

@@ -9,6 +9,7 @@ Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`
 | AWS (legacy CUR, CUR 2.0) | ALL |
 | Google Cloud | ALL |
 | Azure (EA, MCA; actual and amortized) | ALL |
+| FOCUS 1.2, 1.3 and 1.4 files of vendors, the foundation's 1.0 sample | ALL |
 | OpenAI, Anthropic | ALL: columns that an API cannot fill are present and NULL, and nothing requires a value |
 """
 
@@ -26,6 +27,7 @@ import pytest
 from costlake.settings import PROJECT_ROOT
 from tests.dbt.aws_project import Estate
 from tests.dbt.azure_project import Azure
+from tests.dbt.focus_project import build
 from tests.dbt.llm_project import built_project
 
 pytestmark = pytest.mark.slow
@@ -77,6 +79,27 @@ def test_google_cloud_rows_pass_every_criterion(gcp_warehouse: Path, validate: V
     summary = validate(gcp_warehouse)
     assert summary["failures"] == []
     assert summary["passed"] > 400
+
+
+def test_vendors_focus_files_pass_every_criterion(shared_path: Callable[[str], Path], tmp_path: Path, validate: Validate) -> None:
+    fixture = PROJECT_ROOT / "tests" / "fixtures" / "focus_files" / "2026-10"
+    files = {"fixture": [fixture / "part-1.csv", fixture / "part-2.parquet"]}
+    for cloud in ("aws", "azure", "gcp"):
+        files[cloud] = [shared_path(f"data/focus_toolkit_synthetic/focus_1_2_cost_and_usage_{cloud}.csv.gz")]
+    files["v13"] = [shared_path("samples/focus_toolkit_generated/focus_1_3_cost_and_usage_aws.csv")]
+    files["sample"] = [shared_path("data/focus_sample_1_0/focus_sample.csv.gz")]
+    summary = validate(build(tmp_path, files, tests=False).path)
+    assert summary["failures"] == []
+    assert summary["passed"] > 400
+
+
+def test_of_the_foundations_sample_only_its_own_fault_fails(shared_path: Callable[[str], Path], tmp_path: Path, validate: Validate) -> None:
+    """Its one credit is billed -2.6137 at an effective cost rounded to -3: money that only its author can mend (decision 0019)."""
+    sample = shared_path("samples/focus_sample/focus_sample_1000rows_focus1.0.csv")
+    failures = validate(build(tmp_path, {"sample": [sample]}, tests=False).path)["failures"]
+    assert [(failure["rule"], failure["violations"]) for failure in failures if " MUST " in failure["must"]] == [
+        ("CAU-EffectiveCost-C-017-C", 1)
+    ]
 
 
 def test_validator_gate_can_fail(aws_estate: Estate, tmp_path: Path, validate: Validate) -> None:

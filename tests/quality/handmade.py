@@ -75,6 +75,10 @@ CREATE TABLE marts.fct_restatements (
     source_id VARCHAR, billing_period VARCHAR, billing_currency VARCHAR, change_number BIGINT, replaced_at TIMESTAMPTZ, cause VARCHAR,
     billed_then DECIMAL(38,18), billed_now DECIMAL(38,18), row_count_now BIGINT, delivery_id_now VARCHAR, difference DECIMAL(38,18)
 );
+CREATE TABLE marts.fct_focus_faults (
+    source_id VARCHAR, billing_period VARCHAR, rule_id VARCHAR, focus_rule VARCHAR, severity VARCHAR, row_count BIGINT,
+    example_object_key VARCHAR, example_row_number BIGINT, example_value VARCHAR
+);
 CREATE TABLE intermediate.int_token_usage (
     source_id VARCHAR, billing_period VARCHAR, input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
     input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0)

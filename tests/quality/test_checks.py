@@ -146,6 +146,11 @@ def test_good_marts_pass(estate: Estate) -> None:
         ("UPDATE marts.fct_restatements SET cause = 'because'", "marts.fct_restatements", "cause_is_of_the_vocabulary"),
         ("UPDATE marts.fct_restatements SET difference = 10", "marts.fct_restatements", "difference_is_now_minus_then"),
         ("UPDATE marts.fct_restatements SET billed_then = 0", "marts.fct_restatements", "only_the_first_report_has_nothing_before_it"),
+        (
+            "INSERT INTO marts.fct_focus_faults (source_id, billing_period, row_count) VALUES ('saas', '2026-10', 1)",
+            "marts.fct_focus_faults",
+            "rule_id_is_not_null",
+        ),
         ("DROP TABLE marts.fct_model_economics_daily", "marts.fct_model_economics_daily", "table_exists"),
     ],
 )
@@ -172,6 +177,17 @@ def test_a_currency_without_a_rate_is_a_warning(estate: Estate) -> None:
     estate.sql("UPDATE marts.fct_cost_daily SET exchange_rate = NULL, exchange_rate_reason = 'no_rate_for_month'")
     found = broken(checks.run(estate.settings, "marts", estate.clock))
     assert found == {("marts.fct_cost_daily", "every_currency_has_a_rate", "warn")}
+
+
+@pytest.mark.parametrize(
+    ("severity", "expectation"), [("error", "vendors_focus_files_keep_every_must"), ("warn", "vendors_focus_files_need_no_repair")]
+)
+def test_a_fault_of_a_vendors_file_is_told_but_does_not_stop(estate: Estate, severity: str, expectation: str) -> None:
+    good_marts(estate)
+    estate.sql(f"INSERT INTO marts.fct_focus_faults VALUES ('saas', '2026-10', 'r', 'X-C-001', '{severity}', 3, 'part-1', 7, 'Usage')")
+    found = checks.run(estate.settings, "marts", estate.clock)
+    assert broken(found) == {("marts.fct_focus_faults", expectation, "warn")}
+    assert "part-1" in str([result for result in found if not result.success])
 
 
 def test_a_missing_warehouse_is_an_error_not_a_pass(estate: Estate) -> None:

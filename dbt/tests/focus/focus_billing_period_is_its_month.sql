@@ -1,5 +1,6 @@
 -- FOCUS BillingPeriodStart/End: [first instant of the month, first instant of the next); the end is exclusive. A month is one in UTC,
--- Google's one in US Pacific time (decision 0017).
+-- Google's one in US Pacific time
+-- (decision 0017), or in UTC where a FOCUS file says so.
 select *
 from (
     select distinct x_BillingPeriod, InvoiceIssuerName, BillingPeriodStart, BillingPeriodEnd
@@ -7,11 +8,12 @@ from (
     where {{ in_changed_slices() }}
 )
 where
-    BillingPeriodStart is distinct from
-    case InvoiceIssuerName
-        when 'Google Cloud' then {{ gcp_month_start('x_BillingPeriod') }} else {{ utc_month_start('x_BillingPeriod') }}
-    end
-    or BillingPeriodEnd is distinct from
-    case InvoiceIssuerName
-        when 'Google Cloud' then {{ gcp_month_start('x_BillingPeriod', 1) }} else {{ utc_month_start('x_BillingPeriod', 1) }}
-    end
+    (
+        BillingPeriodStart is distinct from {{ utc_month_start('x_BillingPeriod') }}
+        or BillingPeriodEnd is distinct from {{ utc_month_start('x_BillingPeriod', 1) }}
+    )
+    and (
+        InvoiceIssuerName <> 'Google Cloud'
+        or BillingPeriodStart is distinct from {{ gcp_month_start('x_BillingPeriod') }}
+        or BillingPeriodEnd is distinct from {{ gcp_month_start('x_BillingPeriod', 1) }}
+    )

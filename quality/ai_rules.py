@@ -35,8 +35,9 @@ _UNMAPPED = """
 # FOCUS writes a unit's number before it ("1000000 Tokens"): price / number is the price of one.
 _UNIT_JUMP = """
     SELECT host, sku, min(unit) AS one_unit, max(unit) AS other_unit, min(price) AS lowest, max(price) AS highest FROM (
-        SELECT coalesce(HostProviderName, ServiceProviderName) AS host, SkuId AS sku, PricingUnit AS unit,
-            median(CAST(ListUnitPrice AS DOUBLE) / coalesce(CAST(nullif(regexp_extract(PricingUnit, '^([0-9]+) ', 1), '') AS DOUBLE), 1)) AS price
+        SELECT coalesce(HostProviderName, ServiceProviderName) AS host, SkuId AS sku, PricingUnit AS unit, median(
+                CAST(ListUnitPrice AS DOUBLE) / coalesce(try_cast(regexp_extract(PricingUnit, '^([0-9]+) ', 1) AS DOUBLE), 1)
+            ) AS price
         FROM {{batch}}
         WHERE SkuId IS NOT NULL AND ListUnitPrice > 0 AND ChargeCategory = 'Usage' AND (x_TokenClass IS NOT NULL) = {tokens}
         GROUP BY ALL
@@ -48,8 +49,9 @@ def focus_ai_rules() -> tuple[Rule, ...]:
     """Rules over FOCUS rows: unexplained AI usage and units that changed."""
     thresholds = {"share": UNMAPPED_SHARE, "cost": UNMAPPED_COST}
     unit = "compare the unit with an older delivery; correct it at staging (aws_units, Source) or ask the provider for a redelivery"
-    unknown = """SELECT x_AiReason AS reason, coalesce(x_InstanceType, x_ModelId, x_UsageType, SkuMeter) AS what, sum(EffectiveCost) AS cost,
-        count(*) AS rows FROM {batch} WHERE x_AiReason IS NOT NULL AND x_AiUsageKind IS NOT NULL GROUP BY ALL ORDER BY abs(cost) DESC"""
+    unknown = """SELECT x_AiReason AS reason, coalesce(x_InstanceType, x_ModelId, x_UsageType, SkuMeter) AS what,
+        sum(EffectiveCost) AS cost, count(*) AS rows
+        FROM {batch} WHERE x_AiReason IS NOT NULL AND x_AiUsageKind IS NOT NULL GROUP BY ALL ORDER BY abs(cost) DESC"""
     return (
         no_rows("unmapped_ai_usage", _UNMAPPED.format(heavy="true", **thresholds), _ADD_RULE),
         no_rows("unmapped_ai_usage_of_little_weight", _UNMAPPED.format(heavy="false", **thresholds), _ADD_RULE, severity="warn"),

@@ -27,7 +27,8 @@ def inside(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
             coalesce(replace(usage_kind, '_', ' '), 'unexplained: ' || replace(ai_reason, '_', ' ')) as kind,
             {_WHAT} as what, coalesce(host_provider_name, provider_name) as host,
             sum(billed_cost), sum(effective_cost) as cost, sum(tokens), sum(accelerator_hours),
-            sum(effective_cost) filter (where accelerator_hours is not null), sum(accelerator_hours) filter (where capacity_reservation_status = 'Unused')
+            sum(effective_cost) filter (where accelerator_hours is not null),
+            sum(accelerator_hours) filter (where capacity_reservation_status = 'Unused')
         from {AI_MART}
         where billing_currency = ? and billing_period = ?
         group by kind, what, host

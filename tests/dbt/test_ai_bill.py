@@ -219,6 +219,10 @@ BAD_RULES = {
         "ai_every_rule_wins_a_case",
         "INSERT INTO seeds.ai_rules SELECT * REPLACE ('never' AS rule_id, 99999 AS priority) FROM seeds.ai_rules WHERE rule_id = 'tier-standard'",
     ),
+    "two rules of one priority": (
+        "ai_every_rule_wins_a_case",
+        "UPDATE seeds.ai_rules SET priority = 20 WHERE rule_id = 'tier-flex'",
+    ),
     "a scope that no case shows": (
         "ai_every_rule_wins_a_case",
         "INSERT INTO seeds.ai_scopes VALUES ('new', 'aws', 'service', 'quantum', 'nowhere')",

@@ -32,3 +32,10 @@ where not exists (
     from ai_fields as t
     where (scopes.host is null or scopes.host = t.host_key) and regexp_matches({{ ai_field('scopes.field') }}, scopes.pattern)
 )
+
+union all
+
+select string_agg(rule_id, ', '), 'share a priority: which of them wins would be chance'
+from {{ ref('ai_rules') }}
+group by aspect, priority
+having count(*) > 1

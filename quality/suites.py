@@ -18,6 +18,7 @@ from costlake.delta import sql_type
 from costlake.sql import literal
 from costlake.tables import LINEAGE, TableSpec
 from ingest.source import Source
+from quality.ai_rules import ai_cost_suite, focus_ai_rules, node_cost_suite
 from quality.rules import Rule, Suite, between, no_rows, not_null
 from quality.source_rules import rules_of
 
@@ -119,7 +120,16 @@ def _freshness_rule(checked_at: dt.datetime) -> Rule:
 
 def marts_suites() -> tuple[Suite, ...]:
     """The suites of FOCUS and the marts, one per table of the warehouse."""
-    return (_focus_suite(), _cost_suite(), _token_suite(), _model_suite(), _restatement_suite(), _faults_suite())
+    return (
+        _focus_suite(),
+        _cost_suite(),
+        ai_cost_suite(_REBUILD),
+        node_cost_suite(_REBUILD),
+        _token_suite(),
+        _model_suite(),
+        _restatement_suite(),
+        _faults_suite(),
+    )
 
 
 def _focus_suite() -> Suite:
@@ -140,6 +150,7 @@ def _focus_suite() -> Suite:
             " WHERE ServiceCategory = 'AI and Machine Learning' AND x_ModelId IS NULL AND x_ModelReason IS NULL",
             "give the row a model or a reason in its staging model (law 1)",
         ),
+        *focus_ai_rules(),
     )
     return Suite("focus_cost_and_usage", "marts", "focus.cost_and_usage", rules)
 

@@ -9,7 +9,9 @@
     metered as (
         select
             charged.*,
-            {{ aws_usage_type_without_region('line_item_usage_type') }} as sku_meter,
+            -- on the Marketplace only the product names the model
+            case when is_bedrock and bill_billing_entity = 'AWS Marketplace' then product_name || ': ' else '' end
+            || {{ aws_usage_type_without_region('line_item_usage_type') }} as sku_meter,
             coalesce(product_sku, nullif(split_part(pricing_rate_code, '.', 1), ''),
                 coalesce(line_item_product_code, 'unknown') || ':' || coalesce(line_item_usage_type, line_item_line_item_type))
                 as sku,
@@ -37,8 +39,6 @@
     named as (
         select
             metered.*,
-            case when is_bedrock then {{ bedrock_model() }} end as model_id,
-            case when is_bedrock then {{ bedrock_token_class('lower(line_item_usage_type)') }} end as token_class,
             case
                 when kind in ('sp_unused', 'sp_fee', 'sp_upfront', 'ri_unused', 'ri_fee', 'ri_upfront') then commitment_id
                 else line_item_resource_id
@@ -68,6 +68,6 @@
     {{ focus_select('mapped', absent=[
         'AllocatedMethodDetails', 'AllocatedMethodId', 'AllocatedResourceId', 'AllocatedResourceName', 'AllocatedTags',
         'CommitmentDiscountName', 'CommitmentProgramEligibilityDetails', 'ContractApplied', 'InvoiceDetailId',
-        'x_ProjectId'
+        'x_ModelId', 'x_ModelReason', 'x_ProjectId', 'x_ServiceTier', 'x_TokenClass'
     ]) }}
 {% endmacro %}

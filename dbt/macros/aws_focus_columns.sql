@@ -10,10 +10,11 @@
             line_item_currency_code as BillingCurrency,
             bill_billing_period_end_date as BillingPeriodEnd,
             bill_billing_period_start_date as BillingPeriodStart,
-            capacity_reservation_capacity_reservation_arn as CapacityReservationId,
+            {{ aws_capacity_reservation() }} as CapacityReservationId,
             case
-                when capacity_reservation_capacity_reservation_arn is null or not is_usage then null
+                when {{ aws_capacity_reservation() }} is null or not is_usage then null
                 when line_item_usage_type like '%UnusedBox%'
+                    or line_item_usage_type like '%UnusedDed%'
                     or lower(capacity_reservation_capacity_reservation_status) = 'unused' then 'Unused'
                 else 'Used'
             end as CapacityReservationStatus,
@@ -90,7 +91,8 @@
             list_price as PricingCurrencyListUnitPrice,
             pricing_quantity as PricingQuantity,
             case
-                when pricing_quantity is null then null
+                -- the same rows as those without a quantity, said without it: the AI rules read this column alone
+                when not (is_usage or is_purchase) then null
                 when kind = 'sp_unused' then line_item_currency_code
                 when kind in ('ri_fee', 'ri_unused') and pricing_unit is null then 'Hours'
                 else unit_of_price
@@ -129,12 +131,6 @@
             ) as x_InstanceType,
             coalesce(bill_invoicing_entity, line_item_legal_entity) as x_InvoicingEntity,
             line_item_line_item_type || charge_part as x_LineItemType,
-            model_id as x_ModelId,
-            case
-                when model_id is not null then null
-                when is_bedrock then 'bedrock_meter_names_no_model'
-                when category = 'AI and Machine Learning' then 'service_bills_no_model'
-            end as x_ModelReason,
             -- what Kubernetes calls the node: aws:///<zone>/<instance id>
             nullif(regexp_extract(line_item_resource_id, '(?:^|instance/)(i-[0-9a-f]{8,})$', 1), '') as x_NodeId,
             _object_key as x_ObjectKey,
@@ -152,9 +148,7 @@
                 else derivation
             end as x_QuantitySource,
             _row_number as x_RowNumber,
-            case when is_bedrock then {{ bedrock_service_tier() }} end as x_ServiceTier,
             _source_id as x_SourceId,
-            token_class as x_TokenClass,
             line_item_usage_type as x_UsageType
         from named
         left join {{ ref('aws_regions') }} as known_region on known_region.region_id = named.region
@@ -180,4 +174,12 @@
             else coalesce(reservation_unused_normalized_unit_quantity, reservation_unused_quantity)
         end
     end as decimal(38, 12))
+{%- endmacro %}
+
+{# Reports without the capacity reservation columns (legacy ones) still name an idle reservation as the resource. #}
+{% macro aws_capacity_reservation() -%}
+    coalesce(
+        capacity_reservation_capacity_reservation_arn,
+        case when line_item_resource_id like 'arn:%:capacity-reservation/%' then line_item_resource_id end
+    )
 {%- endmacro %}

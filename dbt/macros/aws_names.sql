@@ -15,40 +15,6 @@
     )
 {%- endmacro %}
 
-{# cache-read before cache-write before input/output, for `cache-read-input-tokens` contains `input`. #}
-{% macro bedrock_token_class(usage_type) -%}
-    case
-        when {{ usage_type }} similar to '.*(token|tokencount).*' then
-            case
-                when {{ usage_type }} similar to '.*cache[-_]?read.*' then 'input_cache_read'
-                when {{ usage_type }} similar to '.*cache[-_]?write.*1h.*' then 'input_cache_write_1h'
-                when {{ usage_type }} similar to '.*cache[-_]?write.*' then 'input_cache_write_5m'
-                when {{ usage_type }} like '%output%' then 'output'
-                when {{ usage_type }} like '%input%' then 'input_uncached'
-            end
-    end
-{%- endmacro %}
-
-{# The model as billed: in the usage type for Amazon's own lines, in the product name on the Marketplace. #}
-{% macro bedrock_model() -%}
-    case
-        when bill_billing_entity = 'AWS Marketplace' then nullif(trim(regexp_replace(product_name, '\s*\(.*\)\s*$', '')), '')
-        else nullif(regexp_extract(
-            sku_meter, '^(.+?)(-mantle)?-(cache-read-|cache-write-)?(input|output)-token', 1
-        ), '')
-    end
-{%- endmacro %}
-
-{% macro bedrock_service_tier() -%}
-    case
-        when lower(line_item_usage_type) like '%batch%' then 'batch'
-        when lower(line_item_usage_type) like '%-flex%' then 'flex'
-        when lower(line_item_usage_type) like '%-priority%' then 'priority'
-        when lower(line_item_usage_type) like '%latency-optimized%' then 'latency_optimized'
-        else 'standard'
-    end
-{%- endmacro %}
-
 {# `arn:aws:rds:us-east-1:1:db:prod` -> `rds:db`; `i-0a` -> `ec2:instance`. Never NULL for an id. #}
 {% macro aws_resource_type(resource_id) -%}
     case
@@ -89,8 +55,6 @@
             when operating_system like 'Windows%' then 'Windows'
             when operating_system like 'mac%' then 'MacOS'
         end"),
-        json_text_member('x_ModelId', 'model_id'),
-        json_text_member('x_Operation', 'line_item_operation'),
-        json_text_member('x_TokenClass', 'token_class')
+        json_text_member('x_Operation', 'line_item_operation')
     ]) }}
 {%- endmacro %}

@@ -1,5 +1,21 @@
-{# The columns of focus.cost_and_usage in their order: the 65 of FOCUS 1.4, then ours (x_), both alphabetical. #}
+{# The columns of focus.cost_and_usage in their order: the 65 of FOCUS 1.4, then ours (x_), both alphabetical. Staging gives
+   `focus_staged_columns`, the focus model adds `ai_derived_columns` (macro ai_focus), which may replace a staged one. #}
 {% macro focus_columns() %}
+    {%- set columns = focus_staged_columns() -%}
+    {%- for name, derived in ai_derived_columns().items() -%}
+        {%- do columns.update({name: derived[0]}) -%}
+    {%- endfor -%}
+    {%- set ordered = {} -%}
+    {%- for ours in [false, true] -%}
+        {%- for name in columns | sort if name.startswith('x_') == ours -%}
+            {%- do ordered.update({name: columns[name]}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(ordered) }}
+{% endmacro %}
+
+{# What a staging model gives: name -> type, in the contract's order. #}
+{% macro focus_staged_columns() %}
     {%- set columns = {} -%}
     {%- set text = [
         'AllocatedMethodDetails', 'AllocatedMethodId', 'AllocatedResourceId', 'AllocatedResourceName', 'AllocatedTags',
@@ -33,11 +49,11 @@
     {{ return(columns) }}
 {% endmacro %}
 
-{# SELECT of the whole contract, cast and in order, from a relation that carries the columns by their FOCUS names.
+{# SELECT of all that staging gives, cast and in order, from a relation that carries the columns by their FOCUS names.
    `absent`: the columns that the provider does not give; they become typed NULLs. A name in neither fails to bind. #}
 {% macro focus_select(relation, absent=[]) %}
     select
-    {%- for name, type in focus_columns().items() %}
+    {%- for name, type in focus_staged_columns().items() %}
         cast({{ 'null' if name in absent else name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
     from {{ relation }}

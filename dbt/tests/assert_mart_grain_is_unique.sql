@@ -8,6 +8,11 @@
     'fct_token_economics_daily': key ~ ', token_class, service_tier, billing_currency',
     'fct_model_economics_daily': key ~ ', billing_currency',
     'fct_focus_faults': 'source_id, billing_period, rule_id',
+    'fct_ai_cost_daily': 'source_id, billing_period, charge_date, host_provider_name, provider_name, service_name, sub_account_id, sub_account_name, owner, '
+        ~ 'owner_reason, usage_kind, ai_reason, model_developer, model_family, model_id, token_class, service_tier, region_scope, '
+        ~ 'accelerator_type, provisioned_unit_type, pricing_category, commitment_discount_status, capacity_reservation_status, '
+        ~ 'charge_category, billing_currency',
+    'fct_node_cost_daily': 'source_id, billing_period, charge_date, node_id, billing_currency',
 } %}
 {% for mart, grain in grains.items() %}
 select '{{ mart }}' as mart

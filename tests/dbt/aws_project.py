@@ -29,7 +29,7 @@ costlake:
 
 @dataclass(frozen=True)
 class Estate:
-    """A built warehouse and, by name, the compiled SQL of the FOCUS and AWS tests (each passes when it returns no row)."""
+    """A built warehouse and, by name, the compiled SQL of the FOCUS, AWS and AI tests (each passes when it returns no row)."""
 
     warehouse: Path
     tests: Mapping[str, str]
@@ -43,8 +43,8 @@ def build_estate(folder: Path) -> Estate:
         bronze.insert(connection, "aws_cur2", estate.aws_cur2_rows())
         bronze.insert(connection, "aws_cur", estate.aws_cur_rows())
     run_dbt(warehouse, "build", *FOCUS)
-    run_dbt(warehouse, "compile", "--select", "focus__cost_and_usage")
-    return Estate(warehouse, compiled_tests(warehouse.parent / "target", ("focus_", "aws_")))
+    run_dbt(warehouse, "compile", "--select", "focus__cost_and_usage", "ai_rules", "ai_models", "ai_cases")
+    return Estate(warehouse, compiled_tests(warehouse.parent / "target", ("focus_", "aws_", "ai_")))
 
 
 def run_dbt(warehouse: Path, *arguments: str, variables: Mapping[str, Any] | None = None) -> None:

@@ -191,14 +191,17 @@ def discounted_rows() -> list[Row]:
 
 
 def aws_cur_rows() -> list[Row]:
-    """A legacy report with dynamic tag columns; 0.60 billed, and covered usage whose negation is missing (30.00)."""
+    """A legacy report with dynamic tag columns; 0.60 billed, covered usage whose negation is missing (30.00), and an idle capacity
+    reservation (55.00) of which it only names the resource."""
     legacy = {"_source_id": "aws-legacy", "product_product_name": "Amazon Elastic Compute Cloud", "product_region": "us-east-1"}
     hour = usage("AmazonEC2", "BoxUsage:m5.large", "1", "Hrs", line_item_resource_id="i-0d") | {"product_region_code": None}
     tags = {"resource_tags_user_cost_center": "0042", "resource_tags_aws_created_by": 'Role:"x"\\y'}
     covered = {"savings_plan_savings_plan_effective_cost": money("0.10"), "pricing_public_on_demand_rate": "30.00"}
+    idle = "arn:aws:ec2:us-east-1:111111111111:capacity-reservation/cr-9"
     return [
         line(1, "Usage", "0.60", **hour | legacy | tags, line_item_unblended_rate="0.60", pricing_public_on_demand_rate="0.60"),
         line(2, "SavingsPlanCoveredUsage", "30.00", **hour | legacy, **covered),
+        line(3, "Usage", "55.00", **usage("AmazonEC2", "UnusedBox:p5.48xlarge", "1", "Hrs", line_item_resource_id=idle) | legacy),
     ]
 
 

@@ -22,7 +22,13 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from tests.dbt.bronze import create_bronze, insert
 
 DBT_FOLDER = Path(__file__).parents[2] / "dbt"
-MODELS = ["+fct_cost_monthly_reporting", "+fct_token_economics_daily", "+fct_model_economics_daily"]
+MODELS = [
+    "+fct_cost_monthly_reporting",
+    "+fct_ai_cost_daily",
+    "+fct_node_cost_daily",
+    "+fct_token_economics_daily",
+    "+fct_model_economics_daily",
+]
 VARS: dict[str, Any] = {"focus_sources": ["openai_costs", "anthropic_costs"]}
 PROFILE = """
 costlake:

@@ -46,7 +46,7 @@ def test_every_source_keeps_its_bill_to_the_last_digit(aws_estate: Estate) -> No
         "aws-main": (Decimal("1359.57"), Decimal("401.065")),
         "aws-net": (Decimal("182.00"), Decimal("182.00")),
         "aws-lines": (Decimal("91.00"), Decimal("91.00")),
-        "aws-legacy": (Decimal("30.60"), Decimal("0.70")),
+        "aws-legacy": (Decimal("85.60"), Decimal("55.70")),
     }
 
 
@@ -88,14 +88,25 @@ def test_ids_keep_leading_zeros_and_tags_their_text(aws_estate: Estate) -> None:
 
 
 def test_bedrock_tokens_are_counted_one_by_one_in_disjoint_classes(aws_estate: Estate) -> None:
-    bedrock = lines(aws_estate.warehouse, "aws-main", "x_ModelId", "x_TokenClass", "ConsumedQuantity", "PricingUnit", "x_ModelReason")
-    assert bedrock[14, "Usage"] == ("NovaPro", "input_uncached", 375_000, "1000 Tokens", None)
-    assert bedrock[15, "Usage"][1:3] == ("output", 100_000)
+    columns = ("x_ModelId", "x_TokenClass", "ConsumedQuantity", "x_Tokens", "PricingUnit", "x_ModelReason")
+    bedrock = lines(aws_estate.warehouse, "aws-main", *columns)
+    assert bedrock[14, "Usage"] == ("nova-pro", "input_uncached", 375_000, 375_000, "1000 Tokens", None)
+    assert bedrock[15, "Usage"][1:4] == ("output", 100_000, 100_000)
     assert bedrock[16, "Usage"][1] == "input_cache_read"
     assert bedrock[17, "Usage"][1] == "input_cache_write_5m"
-    assert bedrock[18, "Usage"] == ("Claude Sonnet 4.6", "input_uncached", 4_000_000, "1000000 Tokens", None)
+    assert bedrock[18, "Usage"] == ("claude-sonnet-4-6", "input_uncached", 4_000_000, 4_000_000, "1000000 Tokens", None)
     assert bedrock[19, "Usage"][0] is None
-    assert bedrock[19, "Usage"][4] == "bedrock_meter_names_no_model"
+    assert bedrock[19, "Usage"][3] is None
+    assert bedrock[19, "Usage"][5] == "meter_names_no_model"
+
+
+def test_idle_capacity_reservation_is_named_without_its_columns(aws_estate: Estate) -> None:
+    named = lines(aws_estate.warehouse, "aws-main", "CapacityReservationStatus", "x_AcceleratorType", "x_AcceleratorHours")
+    assert named[20, "Usage"] == ("Unused", "H100", 8)
+    assert lines(aws_estate.warehouse, "aws-legacy", "CapacityReservationStatus", "CapacityReservationId")[3, "Usage"] == (
+        "Unused",
+        "arn:aws:ec2:us-east-1:111111111111:capacity-reservation/cr-9",
+    )
 
 
 def test_marketplace_model_is_provided_by_its_seller_and_invoiced_by_aws(aws_estate: Estate) -> None:

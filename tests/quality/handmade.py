@@ -53,7 +53,18 @@ CREATE TABLE focus.cost_and_usage (
     x_SourceId VARCHAR, x_BillingPeriod VARCHAR, x_DeliveryId VARCHAR, x_ObjectKey VARCHAR, x_RowNumber BIGINT,
     BillingCurrency VARCHAR, BilledCost DECIMAL(38,12), EffectiveCost DECIMAL(38,12), ChargePeriodStart TIMESTAMPTZ,
     ChargeCategory VARCHAR, ServiceCategory VARCHAR, ServiceName VARCHAR, x_Owner VARCHAR, x_OwnerReason VARCHAR,
-    x_ModelId VARCHAR, x_ModelReason VARCHAR
+    x_ModelId VARCHAR, x_ModelReason VARCHAR,
+    HostProviderName VARCHAR DEFAULT 'Cloud', ServiceProviderName VARCHAR DEFAULT 'Cloud', ChargeDescription VARCHAR, SkuId VARCHAR,
+    SkuMeter VARCHAR, ListUnitPrice DECIMAL(38,12), PricingUnit VARCHAR, x_UsageType VARCHAR, x_InstanceType VARCHAR, x_TokenClass VARCHAR,
+    x_AiUsageKind VARCHAR, x_AiReason VARCHAR
+);
+CREATE TABLE marts.fct_ai_cost_daily (
+    source_id VARCHAR, billing_period VARCHAR, charge_date DATE, service_name VARCHAR, usage_kind VARCHAR, ai_reason VARCHAR,
+    billed_cost DECIMAL(38,12), effective_cost DECIMAL(38,12), accelerator_hours DECIMAL(38,12), line_count BIGINT
+);
+CREATE TABLE marts.fct_node_cost_daily (
+    source_id VARCHAR, billing_period VARCHAR, charge_date DATE, node_id VARCHAR, owner VARCHAR, owner_reason VARCHAR,
+    billing_currency VARCHAR, effective_cost DECIMAL(38,12)
 );
 CREATE TABLE marts.fct_cost_daily (
     source_id VARCHAR, billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, service_category VARCHAR,
@@ -136,8 +147,10 @@ class Estate:
         """Write FOCUS rows (billed, effective) and the mart that sums them."""
         for billed, effective in amounts * copies:
             self.sql(
-                f"INSERT INTO focus.cost_and_usage VALUES ('{source_id}', '{period}', 'd', 'part-1', 1, 'USD', {billed}, {effective},"
-                f" '{period}-01 00:00:00+00', 'Usage', 'Compute', 'Machines', 'team-a', NULL, NULL, NULL)"
+                "INSERT INTO focus.cost_and_usage (x_SourceId, x_BillingPeriod, x_DeliveryId, x_ObjectKey, x_RowNumber, BillingCurrency,"
+                " BilledCost, EffectiveCost, ChargePeriodStart, ChargeCategory, ServiceCategory, ServiceName, x_Owner)"
+                f" VALUES ('{source_id}', '{period}', 'd', 'part-1', 1, 'USD', {billed}, {effective},"
+                f" '{period}-01 00:00:00+00', 'Usage', 'Compute', 'Machines', 'team-a')"
             )
         self.sql(
             f"DELETE FROM marts.fct_cost_daily WHERE (source_id, billing_period) = ('{source_id}', '{period}');"

@@ -151,6 +151,16 @@ def test_good_marts_pass(estate: Estate) -> None:
             "marts.fct_focus_faults",
             "rule_id_is_not_null",
         ),
+        (
+            "INSERT INTO marts.fct_node_cost_daily SELECT 'a', '2026-10', '2026-10-01', 'i-0a', 'team', NULL, 'USD', 1 FROM range(2)",
+            "marts.fct_node_cost_daily",
+            "node_is_there_once_a_day",
+        ),
+        (
+            "INSERT INTO marts.fct_ai_cost_daily VALUES ('a', '2026-10', '2026-10-01', 'Bedrock', NULL, NULL, 1, 1, NULL, 1)",
+            "marts.fct_ai_cost_daily",
+            "kind_or_reason_is_given",
+        ),
         ("DROP TABLE marts.fct_model_economics_daily", "marts.fct_model_economics_daily", "table_exists"),
     ],
 )
@@ -158,6 +168,81 @@ def test_a_damaged_mart_is_caught(estate: Estate, damage: str, table: str, expec
     good_marts(estate)
     estate.sql(damage)
     assert failing(estate, "marts") == {(table, expectation, "fail")}
+
+
+AI_ROW = (
+    "INSERT INTO focus.cost_and_usage (x_SourceId, x_BillingPeriod, x_DeliveryId, x_ObjectKey, x_RowNumber, BillingCurrency, BilledCost,"
+    " EffectiveCost, ChargePeriodStart, ChargeCategory, ServiceCategory, ServiceName, x_Owner, x_ModelReason, x_UsageType, x_AiUsageKind,"
+    " x_AiReason) VALUES ('cloud-main', '2026-10', 'd', 'part-1', 9, 'USD', {cost}, {cost}, '2026-10-01 00:00:00+00', 'Usage',"
+    " 'AI and Machine Learning', 'Bedrock', 'team-a', 'meter_names_no_model', '{usage}', {kind}, {reason})"
+)
+
+
+def ai_row(cost: str, usage: str, *, explained: bool) -> str:
+    kind, reason = ("'token'", "NULL") if explained else ("NULL", "'no_rule_for_this_usage'")
+    return AI_ROW.format(cost=cost, usage=usage, kind=kind, reason=reason)
+
+
+def test_unexplained_ai_usage_of_weight_stops_and_names_its_type_cost_and_rows(estate: Estate) -> None:
+    good_marts(estate)
+    estate.sql(ai_row("90", "known", explained=True))
+    estate.sql(ai_row("0.80", "USE1-Teleport", explained=False))
+    estate.sql(ai_row("0.30", "USE1-Teleport", explained=False))
+    assert failing(estate, "marts") == {("focus.cost_and_usage", "unmapped_ai_usage", "fail")}
+    (found,) = [result for result in newest_checks(estate.settings) if result.expectation == "unmapped_ai_usage"]
+    for said in ("usage_type=USE1-Teleport", "cost=1.100000000000", "rows=2", "unmapped=1.100000000000", "ai_cost=91.100000000000"):
+        assert said in found.observed
+
+
+@pytest.mark.parametrize(
+    ("explained", "unexplained"),
+    [
+        (["200"], ["1.50"]),  # under 1 % of the AI cost
+        (["5"], ["0.90"]),  # under one unit of the currency
+    ],
+)
+def test_unexplained_ai_usage_of_little_weight_is_told(estate: Estate, explained: list[str], unexplained: list[str]) -> None:
+    good_marts(estate)
+    for cost in explained:
+        estate.sql(ai_row(cost, "known", explained=True))
+    for cost in unexplained:
+        estate.sql(ai_row(cost, "USE1-Teleport", explained=False))
+    found = broken(checks.run(estate.settings, "marts", estate.clock))
+    assert found == {("focus.cost_and_usage", "unmapped_ai_usage_of_little_weight", "warn")}
+
+
+def test_a_credit_does_not_hide_unexplained_usage(estate: Estate) -> None:
+    good_marts(estate)
+    for cost in ("5", "-5"):
+        estate.sql(ai_row(cost, "USE1-Teleport", explained=False))
+    assert failing(estate, "marts") == {("focus.cost_and_usage", "unmapped_ai_usage", "fail")}
+
+
+@pytest.mark.parametrize(
+    ("token_class", "unit", "price", "expected"),
+    [
+        ("output", "1000000 Tokens", "0.003", {("focus.cost_and_usage", "token_sku_keeps_its_price_in_every_unit", "fail")}),
+        (None, "1000000 Requests", "0.003", {("focus.cost_and_usage", "sku_keeps_its_price_in_every_unit", "warn")}),
+        ("output", "1000000 Tokens", "3", set()),  # redenominated: a token costs the same
+        ("output", "1000 Tokens", "0.3", set()),  # another price in the same unit is no matter of units
+    ],
+)
+def test_a_unit_that_changes_under_a_known_sku_is_caught(
+    estate: Estate, token_class: str | None, unit: str, price: str, expected: set[tuple[str, str, str]]
+) -> None:
+    good_marts(estate)
+    first = unit.replace("1000000", "1000")
+    for known_unit, known_price in ((first, "0.003"), (unit, price)):
+        estate.focus("cloud-main", "2026-10", [("1", "1")])
+        named = "NULL" if token_class is None else f"'{token_class}'"
+        estate.sql(
+            f"UPDATE focus.cost_and_usage SET SkuId = 'sku', PricingUnit = '{known_unit}', ListUnitPrice = {known_price},"
+            f" x_TokenClass = {named} WHERE SkuId IS NULL"
+        )
+    if any(status == "fail" for _, _, status in expected):
+        assert failing(estate, "marts") == expected
+    else:
+        assert broken(checks.run(estate.settings, "marts", estate.clock)) == expected
 
 
 def test_a_lake_without_any_ai_usage_is_no_failure(estate: Estate) -> None:

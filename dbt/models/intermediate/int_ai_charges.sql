@@ -1,5 +1,5 @@
 -- FOCUS usage charges of AI models (a model, or the reason why none is known), one row per FOCUS row, with the tokens
--- that the charge itself measures. Where the invoice issuer also sends a usage report for the month, the report
+-- that the charge itself measures (x_Tokens, whatever its unit). Where the invoice issuer also sends a usage report for the month, the report
 -- counts the tokens and the charge's own count is left out, so that no token is counted twice.
 
 with
@@ -32,12 +32,7 @@ final as (
         charges.x_ServiceTier as service_tier,
         charges.BillingCurrency as billing_currency,
         charges.EffectiveCost as effective_cost,
-        case
-            when reporting_issuers.provider_name is not null or charges.x_TokenClass is null then null
-            when charges.ConsumedUnit = 'Tokens' then cast(charges.ConsumedQuantity as decimal(38, 0))
-            when charges.ConsumedUnit = '1000 Tokens' then cast(charges.ConsumedQuantity * 1000 as decimal(38, 0))
-            when charges.ConsumedUnit = '1000000 Tokens' then cast(charges.ConsumedQuantity * 1000000 as decimal(38, 0))
-        end as consumed_tokens
+        case when reporting_issuers.provider_name is null then cast(charges.x_Tokens as decimal(38, 0)) end as consumed_tokens
     from charges
     left join reporting_issuers
         on charges.x_BillingPeriod = reporting_issuers.billing_period

@@ -81,10 +81,11 @@ def open_delivery(kind: Kind, context: LoadContext, delivery: Delivery, objects:
                 )
     # the unit in which a pair is switched on is the delivery: `landing.delivery_id` knows the pair
     constants = {"_amortized_by": delivery.export.amortized_by} if delivery.export.amortized_by else {}
-    selects = [_select(part, constants) for part in parts] or [empty_select(layout.schema)]
     # a month that the manifest says is empty replaces what was there
     empty = ((delivery.billing_period, delivery.billing_period),) if delivery.announced_rows == 0 and delivery.billing_period else ()
-    return replace(opened(parts, selects), empty_slices=empty)
+    if not parts:
+        return Opened(empty_select(layout.schema), empty_slices=empty)
+    return replace(opened(parts, [_select(part, constants) for part in parts]), empty_slices=empty)
 
 
 def _select(part: Part, constants: Mapping[str, str]) -> str:

@@ -135,9 +135,11 @@ def test_a_damaged_file_is_refused_and_nothing_is_written(damage: str, settings:
 
 def test_another_encoding_is_refused_and_not_read_as_mojibake(settings: Settings, clock: FixedClock, tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile):
-        _ingest(settings, clock, _file(tmp_path, _csv(GERMAN, V1_ROW), encoding="latin-1"))
+        _ingest(settings, clock, _file(tmp_path, _csv(GERMAN, V1_ROW), encoding="latin-1"), source_name="azure_actual")
     with pytest.raises(UnreadableFile):
-        _ingest(settings, clock, _file(tmp_path, _csv(V1, [*V1_ROW[:3], "Größe", *V1_ROW[4:]]), encoding="latin-1"))
+        _ingest(
+            settings, clock, _file(tmp_path, _csv(V1, [*V1_ROW[:3], "Größe", *V1_ROW[4:]]), encoding="latin-1"), source_name="azure_actual"
+        )
 
 
 def test_a_file_whose_last_line_ends_otherwise_loses_no_row(settings: Settings, clock: FixedClock, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from costlake.config import Export
 from costlake.errors import ManifestError, MissingPart
 from ingest.guards import check_no_unlisted
+from ingest.manifests import json_object
 from ingest.source import Candidate, Delivery
 from ingest.stores import Store, StoredObject
 
@@ -133,12 +134,10 @@ def _is_wanted(run: _Run, wanted: set[str]) -> bool:
 
 
 def _read(store: Store, key: str) -> _Run:
-    text = store.read(key)
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
-    content = content if isinstance(content, dict) else None
+    text, content = b"", None
+    with suppress(ManifestError):  # refused when it is resolved, so that one broken marker does not hide the other periods
+        text = store.read(key)
+        content = json_object(text, key, "a JSON object with blobs")
     first, last = _period_of(key, content)
     return _Run(key, content, text, first, last)
 
@@ -195,7 +194,7 @@ def _locate(store: Store, run: _Run, name: object) -> StoredObject:
     # from the period's folder on the path is the same in every copy; above it a location may have been renamed
     starts = [index for index, part in enumerate(own) if _PERIOD.fullmatch(part)]
     tail = own[starts[-1] :] if starts else own[-1:]
-    if not parts or ".." in parts or parts[-1 - len(tail) : -1] != tail:
+    if not parts or ".." in parts or "\0" in name or parts[-1 - len(tail) : -1] != tail:
         raise ManifestError(
             "the manifest names a path outside its run's folder",
             where=f"{run.key}: {name}",

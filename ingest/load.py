@@ -315,7 +315,7 @@ class _Loader:
     def _guard(self, judged: Judged, delivery: Delivery, connection: duckdb.DuckDBPyConnection) -> None:
         active = self._state.active_totals()
         guards.check_announced_rows(judged.totals, delivery.announced_rows, delivery.key)
-        if delivery.announced_rows != 0:
+        if delivery.announced_rows != 0 or not judged.totals:
             guards.check_not_empty(judged.totals, active, delivery.key)
         guards.check_period(judged.totals, delivery.billing_period, delivery.key)
         if self._identity not in self._accept:

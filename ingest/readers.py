@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from costlake.delta import sql_type
 from costlake.errors import UnreadableFile
 from costlake.money import BRONZE_SQL_TYPE, double_to_decimal_sql, text_to_decimal_sql
 from costlake.sql import identifier, literal
+from costlake.tables import COUNT, TEXT
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 # Athena writes NULL as \N into text files (seen in a real CUR of 2019).
 _NULL_TEXTS = ("", r"\N")
 _MAX_LINE_BYTES = 16_000_000
+_MAX_MIXED_BYTES = 16_000_000
 NDJSON_SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 # A JSON number is read as a double, which keeps 17 digits: a longer decimal would lose money silently.
 _BARE_DECIMAL = r"[:\[,]\s*-?[0-9]+\.[0-9]+"
@@ -74,6 +77,8 @@ def scan_file(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Sc
             return _scan_parquet(connection, path)
         if path.name.endswith(NDJSON_SUFFIXES):
             return _scan_ndjson(connection, path, key)
+        if _ends_mixed(path):
+            return _scan_mixed_csv(connection, path, key)
         return _scan_csv(path, key)
     except (duckdb.Error, UnicodeDecodeError, csv.Error) as error:
         raise unreadable(key, error) from error
@@ -190,7 +195,35 @@ def _as_text(structure: object) -> object:
     return "JSON" if isinstance(structure, list) else "VARCHAR"
 
 
-def _scan_csv(path: Path, key: str) -> Scan:
+def _ends_mixed(path: Path) -> bool:
+    """Whether first and last line of a small plain file end differently (edited by hand): DuckDB loses its way there."""
+    if path.name.endswith(".gz") or not 0 < path.stat().st_size < _MAX_MIXED_BYTES:
+        return False
+    content = path.read_bytes()
+    first, last = content.find(b"\n"), content.rfind(b"\n")
+    return 0 < first < last and (content[first - 1] == 13) != (content[last - 1] == 13)
+
+
+def _scan_mixed_csv(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+    """The rows by way of Python, which takes every line end. Raises UnreadableFile for a row of another length."""
+    names = _csv_names(path, key)
+    with _open_text(path) as lines:
+        rows = [row for row in csv.reader(lines, strict=True) if row][1:]
+    odd = next((number for number, row in enumerate(rows, 1) if len(row) != len(names)), None)
+    if odd is not None:
+        raise UnreadableFile(
+            f"a row has {len(rows[odd - 1])} fields, the header {len(names)}",
+            where=f"{key}: row {odd}",
+            expected="as many fields as column names",
+            next_step="ask the provider to deliver the period again; nothing of it was loaded",
+        )
+    cells = {name: pa.array([None if row[at] in _NULL_TEXTS else row[at] for row in rows], TEXT) for at, name in enumerate(names)}
+    view = f"csv_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+    connection.register(view, pa.table({**cells, "_line": pa.array(range(1, len(rows) + 1), COUNT)}))
+    return Scan(view, dict.fromkeys(names, "VARCHAR"), "_line")
+
+
+def _csv_names(path: Path, key: str) -> list[str]:
     header, width = csv_header(path)
     if len(set(header)) != len(header):
         doubled = sorted({name for name in header if header.count(name) > 1})
@@ -208,7 +241,11 @@ def _scan_csv(path: Path, key: str) -> Scan:
             next_step="ask the provider to deliver the period again; nothing of it was loaded",
         )
     # Rows that are all shorter by the same trailing columns are legal (seen in koku's CUR fixtures): those are absent.
-    names = header[:width] if width else header
+    return header[:width] if width else header
+
+
+def _scan_csv(path: Path, key: str) -> Scan:
+    names = _csv_names(path, key)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     nulls = ", ".join(literal(text) for text in _NULL_TEXTS)
     source = (

@@ -2,7 +2,8 @@
 
 Data flow: source name → extra rules → `quality.suites.bronze_suite`.
 The rules follow the providers' documents: AWS "Cost and Usage Reports user guide", OpenAI "Usage and Costs API",
-Anthropic "Usage and Cost Admin API", Google Cloud "Structure of Detailed data export".
+Anthropic "Usage and Cost Admin API", Google Cloud "Structure of Detailed data export", Microsoft "Understand the cost details file
+fields".
 Not for direct use.
 """
 
@@ -157,9 +158,26 @@ def _gcp() -> tuple[Rule, ...]:
     )
 
 
+def _azure_actual() -> tuple[Rule, ...]:
+    return (
+        not_null("date", _READ_ROW),
+        no_rows(
+            "commitments_have_an_amortized_export",
+            f"SELECT {_ROW}, pricing_model, cost_in_billing_currency FROM {{batch}} WHERE _amortized_by IS NULL"
+            " AND lower(charge_type) IN ('purchase', 'refund')"
+            " AND lower(replace(pricing_model, ' ', '')) IN ('reservation', 'savingsplan')",
+            "ingest the account's amortized export too and name it in amortized_by; until then effective cost is what was paid",
+            severity="warn",
+            column="pricing_model",
+        ),
+    )
+
+
 _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "aws_cur": _aws,
     "aws_cur2": _aws,
+    "azure_actual": _azure_actual,
+    "azure_amortized": lambda: (not_null("date", _READ_ROW),),
     "openai_usage": _openai_usage,
     "openai_costs": lambda: _buckets("bucket_start", "bucket_end"),
     "anthropic_usage": _anthropic_usage,

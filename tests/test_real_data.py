@@ -20,6 +20,9 @@ FILES = {
     "data/aws_cur_unit_econ_2019/cur_2019-11-26_h00-07.csv.gz": ("unit-econ", "28.9815432968", 10, "USD"),
     "data/aws_cur_small/koku_cur_2023-06_not_final_NOK.csv.gz": ("koku-nok", "30", 12, "NOK"),
     "data/aws_cur_small/koku_test_cur_2018-06.csv.gz": ("koku-2018", "0.082749984127", 10, "USD"),
+    "data/azure_cost_export_small/ea_sample_anonymous_2023-09_CAD.csv.gz": ("azure-ea", "1.26136926505726", 10, "CAD"),
+    "data/azure_cost_export_small/koku_azure_v1_2019-07.csv.gz": ("azure-v1", "0.00011016", 12, "USD"),
+    "data/nise_azure/costreport_fa5717db-0b8a-4619-93f2-8b455ecde06f.csv.gz": ("azure-nise", "65.18304802374064", 10, "USD"),
     "samples/constructed/openai/costs_grouped.json": ("openai-costs", "0.06", 12, "USD"),
     "samples/constructed/anthropic/cost_report.json": ("anthropic-costs", "1.2378912", 12, "USD"),
 }

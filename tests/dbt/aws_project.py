@@ -44,7 +44,7 @@ def build_estate(folder: Path) -> Estate:
         bronze.insert(connection, "aws_cur", estate.aws_cur_rows())
     run_dbt(warehouse, "build", *FOCUS)
     run_dbt(warehouse, "compile", "--select", "focus__cost_and_usage")
-    return Estate(warehouse, _compiled_tests(warehouse.parent / "target"))
+    return Estate(warehouse, compiled_tests(warehouse.parent / "target", ("focus_", "aws_")))
 
 
 def run_dbt(warehouse: Path, *arguments: str, variables: Mapping[str, Any] | None = None) -> None:
@@ -63,7 +63,8 @@ def run_dbt(warehouse: Path, *arguments: str, variables: Mapping[str, Any] | Non
     assert result.success, result.exception or [f"{node.node.name}: {node.message}" for node in nodes]
 
 
-def _compiled_tests(target: Path) -> dict[str, str]:
+def compiled_tests(target: Path, prefixes: tuple[str, ...]) -> dict[str, str]:
+    """Name → compiled SQL of the tests whose names begin so."""
     nodes = json.loads((target / "manifest.json").read_text())["nodes"].values()
-    tests = [node for node in nodes if node["resource_type"] == "test" and node["name"].startswith(("focus_", "aws_"))]
+    tests = [node for node in nodes if node["resource_type"] == "test" and node["name"].startswith(prefixes)]
     return {node["name"]: node["compiled_code"] for node in tests if node.get("compiled_code")}

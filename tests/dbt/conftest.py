@@ -1,4 +1,4 @@
-"""What the dbt tests share: the AWS estate and the Google Cloud bills, each built once per session."""
+"""What the dbt tests share: the AWS and the Azure estate and the Google Cloud bills, each built once per session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.dbt import azure_estate
 from tests.dbt.aws_project import Estate, build_estate
+from tests.dbt.azure_project import Azure
 from tests.dbt.gcp_project import build_gcp, estate
 
 
@@ -21,3 +23,9 @@ def gcp_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Google Cloud bills as FOCUS, with every rule of the project passed on them."""
     folder = tmp_path_factory.mktemp("gcp")
     return build_gcp(folder, estate(folder))
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Azure:
+    """The Azure estate as FOCUS; nobody changes it."""
+    return azure_estate.build_estate(tmp_path_factory.mktemp("azure"))

@@ -8,6 +8,7 @@ Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`
 |---|---|
 | AWS (legacy CUR, CUR 2.0) | ALL |
 | Google Cloud | ALL |
+| Azure (EA, MCA; actual and amortized) | ALL |
 | OpenAI, Anthropic | ALL: columns that an API cannot fill are present and NULL, and nothing requires a value |
 """
 
@@ -24,6 +25,7 @@ import pytest
 
 from costlake.settings import PROJECT_ROOT
 from tests.dbt.aws_project import Estate
+from tests.dbt.azure_project import Azure
 from tests.dbt.llm_project import built_project
 
 pytestmark = pytest.mark.slow
@@ -55,6 +57,12 @@ def validate(shared_path: Callable[[str], Path], tmp_path: Path) -> Validate:
 
 def test_aws_rows_pass_every_criterion(aws_estate: Estate, validate: Validate) -> None:
     summary = validate(aws_estate.warehouse)
+    assert summary["failures"] == []
+    assert summary["passed"] > 400
+
+
+def test_azure_rows_pass_every_criterion(azure: Azure, validate: Validate) -> None:
+    summary = validate(azure.warehouse)
     assert summary["failures"] == []
     assert summary["passed"] > 400
 

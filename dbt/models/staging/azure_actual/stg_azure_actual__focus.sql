@@ -1,0 +1,1 @@
+{{ azure_focus(source('bronze', 'azure_actual'), is_actual=true) }}

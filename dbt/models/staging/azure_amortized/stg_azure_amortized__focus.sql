@@ -1,0 +1,1 @@
+{{ azure_focus(source('bronze', 'azure_amortized'), is_actual=false) }}

@@ -16,6 +16,7 @@ from costlake.delta import Lake
 from costlake.rates import EXCHANGE_RATES
 from costlake.settings import Settings
 from costlake.tables import TableSpec
+from costlake.tablestore import table_store
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
@@ -29,7 +30,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         """Replace the views by today's."""
         conn.execute("SET TimeZone = 'UTC'")
         conn.execute("CREATE SCHEMA IF NOT EXISTS bronze")
-        self._lake.attach(conn)
+        table_store(self._lake.settings).attach(conn)
         for spec in declared_bronze_tables():
             conn.execute(f"CREATE OR REPLACE VIEW bronze.{spec.name} AS {self._lake.scan_sql('bronze', spec.name, spec)}")
         conn.execute("CREATE SCHEMA IF NOT EXISTS ops")

@@ -15,9 +15,11 @@ from typing import Annotated, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from costlake.credentials import REFERENCE
 from costlake.currencies import ISO_4217
 from costlake.errors import ConfigError
 from costlake.money import BRONZE_SCALE, parse_money
+from costlake.objectstores import place_of
 from costlake.periods import BillingPeriod
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -38,7 +40,8 @@ class Export(BaseModel):
         amortized_by: for an export of actual cost, the id of the export that holds the amortized cost of the same account.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Pydantic would quote what was written; a secret in the wrong place must not get into a traceback.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     id: str
     source: str
@@ -56,11 +59,18 @@ class Export(BaseModel):
             raise ValueError("lower-case letters, digits and hyphens only, at most 63")
         return value
 
+    @field_validator("credential")
+    @classmethod
+    def _is_reference(cls, value: str | None) -> str | None:
+        if value is not None and REFERENCE.fullmatch(value) is None:
+            raise ValueError("a reference: env:PREFIX, file:/path or profile:name, never the secret itself")
+        return value
+
 
 class Accounts(BaseModel):
     """config/accounts.yml: which exports exist."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     exports: tuple[Export, ...] = Field(default=())
 
@@ -176,6 +186,7 @@ def _as_text(text: str) -> object:
 
 
 def _resolve(location: str, base: Path) -> str:
+    place_of(location)  # refuses a URL that no store serves, or that carries a token
     return location if "://" in location else str((base / location).resolve())
 
 

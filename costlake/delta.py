@@ -61,10 +61,6 @@ class Lake:
         """Local files that a writer which was killed may have left; a living one may still need the new ones."""
         return list(self._store.leftovers())
 
-    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let a DuckDB connection that was not opened here read the tables."""
-        self._store.attach(connection)
-
     def version(self, layer: str, name: str) -> int | None:
         """Version of the newest commit; None for a table that does not exist."""
         table = self._found(layer, name)

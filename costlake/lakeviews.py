@@ -17,6 +17,7 @@ from costlake.rates import EXCHANGE_RATES
 from costlake.runs import DELIVERIES
 from costlake.settings import Settings
 from costlake.tables import TableSpec
+from costlake.tablestore import table_store
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
@@ -29,7 +30,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
     def configure_connection(self, conn: Any) -> None:
         """Replace the views of the schemas `bronze` and `ops` by today's."""
         conn.execute("SET TimeZone = 'UTC'")
-        self._lake.attach(conn)
+        table_store(self._lake.settings).attach(conn)
         for spec in (*declared_bronze_tables(), DELIVERIES, EXCHANGE_RATES):
             conn.execute(f"CREATE SCHEMA IF NOT EXISTS {spec.layer}")
             conn.execute(f"CREATE OR REPLACE VIEW {spec.layer}.{spec.name} AS {self._lake.scan_sql(spec.layer, spec.name, spec)}")

@@ -23,7 +23,7 @@ from costlake.periods import SystemClock
 from costlake.settings import Settings
 from ingest.load import ingest_stream
 from tests.fuzz.deliveries import FIXTURES, Fixture
-from tests.fuzz.mutations import BYTES, CSV, JSON, Damage, inside_gzip
+from tests.fuzz.mutations import BYTES, CSV, JSON, LINES, Damage, inside_gzip
 from tests.fuzz.parquet import PARQUET
 from tests.fuzz.reading import NotReadable, reads
 
@@ -83,7 +83,7 @@ def _damages(name: str) -> tuple[dict[str, Damage], dict[str, Damage]]:
     """Damages to the bytes as delivered, and to what they say."""
     if ".parquet" in name:
         return BYTES, PARQUET
-    inner = CSV if ".csv" in name else JSON if ".json" in name else {}
+    inner = CSV if ".csv" in name else LINES if ".ndjson" in name or ".jsonl" in name else JSON if ".json" in name else {}
     if name.endswith(".gz"):
         return BYTES, {f"{label}, packed again": inside_gzip(damage) for label, damage in (BYTES | inner).items()}
     return BYTES, inner

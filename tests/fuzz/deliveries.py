@@ -13,6 +13,7 @@ from costlake.config import Export
 from ingest.source import Source, all_sources
 from ingest.stores import store_for
 
+_DATA = (".csv", ".csv.gz", ".zip", ".parquet", ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz")
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
 
@@ -56,9 +57,19 @@ def _of(source: Source) -> list[Fixture]:
     deliveries = [candidate.resolve() for candidate in source.find(store, Export(id="fuzz", source=source.name, location=str(root)))]
     data = [tuple(stored.key for stored in delivery.objects) for delivery in deliveries]
     everything = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} - {"expected.yml"}
-    keys = {delivery.key for delivery in deliveries}
-    markers = everything - {name for names in data for name in names}
+    left = everything - {name for names in data for name in names}
+    # Data files that no delivery names belong to one that was superseded, and so does the marker beside them.
+    superseded = {Path(name).parent for name in left if name.endswith(_DATA)}
+    markers = {name for name in left if Path(name).parent not in superseded}
+    homes = [{Path(name).parent for name in names} for names in data]
     return [
-        Fixture(source, names, tuple(sorted(name for name in markers if name == delivery.key or name not in keys)))
-        for names, delivery in zip(data, deliveries, strict=True)
+        Fixture(source, names, tuple(sorted(name for name in markers if _belongs(name, number, homes, [d.key for d in deliveries]))))
+        for number, names in enumerate(data)
     ]
+
+
+def _belongs(marker: str, number: int, homes: list[set[Path]], keys: list[str]) -> bool:
+    """Whether a marker is not known to be another delivery's: by its name, or because it lies among the other's files."""
+    if marker in keys:
+        return keys[number] == marker
+    return Path(marker).parent in homes[number] or not any(Path(marker).parent in home for home in homes)

@@ -249,6 +249,38 @@ def swap_values(chance: random.Random, places: list[tuple[Any, Any]]) -> None:
 JSON: dict[str, Damage] = {edit.__name__: _json(edit) for edit in (set_value, drop_value, rename_field, repeat_item, swap_values)}
 
 
+def _line(damage: Damage) -> Damage:
+    """The damage done to one line of JSON lines."""
+
+    def one(chance: random.Random, content: bytes) -> bytes:
+        lines = content.splitlines()
+        at = chance.randrange(len(lines))
+        lines[at] = damage(chance, lines[at])
+        return b"\n".join(lines) + b"\n"
+
+    return one
+
+
+def repeat_line(chance: random.Random, content: bytes) -> bytes:
+    """A line twice, and in another place."""
+    lines = content.splitlines()
+    lines.insert(chance.randrange(len(lines) + 1), chance.choice(lines))
+    return b"\n".join(lines)
+
+
+def drop_line(chance: random.Random, content: bytes) -> bytes:
+    """A line less."""
+    lines = content.splitlines(keepends=True)
+    del lines[chance.randrange(len(lines))]
+    return b"".join(lines)
+
+
+LINES: dict[str, Damage] = {
+    **{name: _line(damage) for name, damage in JSON.items()},
+    **{damage.__name__: damage for damage in (repeat_line, drop_line)},
+}
+
+
 def inside_gzip(damage: Damage) -> Damage:
     """The damage done to what is packed, and packed again: gzip's checksum holds, so readers have to notice themselves."""
     return lambda chance, content: gzip.compress(damage(chance, gzip.decompress(content)), mtime=0)

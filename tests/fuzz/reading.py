@@ -63,6 +63,14 @@ def read_results(path: Path) -> list[Row]:
     return [result for page in (pages if isinstance(pages, list) else [pages]) for bucket in page["data"] for result in bucket["results"]]
 
 
+def read_lines(path: Path) -> list[Row]:
+    """All objects of a file of JSON lines (or of another file of a bill), numbers as Decimal."""
+    if not any(ending in path.name for ending in (".ndjson", ".jsonl")):
+        return read_rows(path)
+    content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+    return [json.loads(line, parse_float=Decimal) for line in content.decode("utf-8-sig").split("\n") if line.strip()]
+
+
 def _named(row: Row, column: str) -> Any:
     """A CUR column under its legacy or its Athena name."""
     for name, value in row.items():
@@ -131,10 +139,24 @@ def _anthropic_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
     return total
 
 
+def _gcp_billed(files: Sequence[Sequence[Row]]) -> Decimal:
+    """Cost plus credits (Cloud Billing, "cost after credits")."""
+    total = Decimal(0)
+    for row in (row for file in files for row in file):
+        cost = number(row["cost"])
+        if cost is None:
+            raise NotReadable("a row has no cost")
+        credits_ = row.get("credits") or []
+        amounts = [number(credit.get("amount")) for credit in (json.loads(credits_) if isinstance(credits_, str) else credits_)]
+        total += cost + sum((amount for amount in amounts if amount is not None), Decimal(0))
+    return total
+
+
 # source → (reader of a file, total of its files)
 READINGS: dict[str, tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequence[Row]]], Decimal]]] = {
     "aws_cur": (read_rows, _cur_billed),
     "aws_cur2": (read_rows, _cur_billed),
+    "gcp_billing": (read_lines, _gcp_billed),
     "openai_usage": (read_results, _openai_tokens),
     "openai_costs": (read_results, _amounts(lambda row: row["amount"]["value"])),
     "anthropic_usage": (read_results, _anthropic_tokens),
@@ -144,7 +166,7 @@ READINGS: dict[str, tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequen
 
 def reads(source: str, paths: Sequence[Path]) -> tuple[int, Decimal | None]:
     """Rows and total of a delivery's files. NotReadable when there is no bill in them that one could add up."""
-    reader, total = READINGS.get(source, (read_results if ".json" in paths[0].name else read_rows, None))
+    reader, total = READINGS.get(source, (read_results if ".json" in paths[0].name else read_lines, None))
     try:
         files = [reader(path) for path in paths]
         return sum(len(rows) for rows in files), None if total is None else total(files)

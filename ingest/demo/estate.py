@@ -1,7 +1,7 @@
 """The whole demo estate: seed → vendor files, `accounts.yml` that declares the exports, `expected.json` with control totals.
 
-Layout: `aws/` (plays the bucket), `openai/{usage,costs}/YYYY-MM/`, `anthropic/{usage,costs}/YYYY-MM/`. The same seed
-gives the same bytes; nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches
+Layout: `aws/` (plays the bucket), `openai/{usage,costs}/YYYY-MM/`, `anthropic/{usage,costs}/YYYY-MM/`, `azure/exports/{actual,amortized}/`,
+`gcp/partition_date=…/`, `oci/reports/cost-csv/`, `nimbus/YYYY-MM/` (a vendor's FOCUS files, in euros). The same seed gives the same bytes; nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches
 nothing else.
 
 Run alone: python -c "from pathlib import Path; from ingest.demo import write_demo; print(write_demo(Path('demo'), progress=print).root)"
@@ -19,7 +19,7 @@ import yaml
 
 from costlake.errors import ConfigError
 from costlake.periods import BillingPeriod
-from ingest.demo import anthropic, aws, openai
+from ingest.demo import anthropic, aws, azure, gcp, neocloud, oci, openai
 from ingest.demo.aws_bill import bill_lines
 from ingest.demo.aws_catalog import ACCOUNTS, PAYER, SPIKE_ACCOUNT, SPIKE_SERVICE
 from ingest.demo.shape import periods_until, redelivered_period, spike_date
@@ -69,6 +69,17 @@ EXPORTS: tuple[dict[str, str], ...] = (
         "billing_account_id": anthropic.ORGANIZATION,
         "billing_account_name": "costlake-demo on Anthropic",
     },
+    {
+        "id": "azure-actual",
+        "source": "azure_actual",
+        "location": "azure/exports/actual",
+        "owner": "platform",
+        "amortized_by": "azure-amortized",
+    },
+    {"id": "azure-amortized", "source": "azure_amortized", "location": "azure/exports/amortized", "owner": "platform"},
+    {"id": "gcp-billing", "source": "gcp_billing", "location": "gcp", "owner": "research"},
+    {"id": "oci-cost", "source": "oci_cost", "location": "oci/reports/cost-csv", "owner": "research"},
+    {"id": "nimbus", "source": "focus_files", "location": "nimbus", "owner": "research"},
 )
 
 
@@ -79,7 +90,7 @@ class DemoEstate:
     Attributes:
         root: the folder that holds everything; accounts, expected: the two files in it.
         periods: the months, oldest first; redelivered: the one that the second delivery restates.
-        totals: content of `expected.json`: deliveries → export id → month → rows, billed, effective (USD as decimal text), plus the spike.
+        totals: content of `expected.json`: deliveries → export id → month → rows, billed, effective (decimal text in the bill's currency), plus the spike.
     """
 
     root: Path
@@ -121,12 +132,19 @@ def write_demo(
 def _write_all(root: Path, seed: int, periods: list[BillingPeriod], last_month: str, say: Callable[[str], None]) -> dict[str, Any]:
     first: dict[str, dict[str, object]] = {str(export["id"]): {} for export in EXPORTS}
     for number, period in enumerate(periods, 1):
-        usage, costs = openai.write_month(root / "openai", seed, period, last_month)
-        messages, report = anthropic.write_month(root / "anthropic", seed, period, last_month)
-        bill = aws.write_month(root / "aws", seed, period, last_month, delivery=FIRST)
-        for export, total in zip(first, (bill, usage, costs, messages, report), strict=True):
+        where = (seed, period, last_month)
+        written = (
+            aws.write_month(root / "aws", *where, delivery=FIRST),
+            *openai.write_month(root / "openai", *where),
+            *anthropic.write_month(root / "anthropic", *where),
+            *azure.write_month(root / "azure", *where),
+            gcp.write_month(root / "gcp", *where),
+            oci.write_month(root / "oci", *where),
+            neocloud.write_month(root / "nimbus", *where),
+        )
+        for export, total in zip(first, written, strict=True):
             first[export][period.label] = total.as_json()
-        say(f"{period}: {_said(bill, costs, report)} ({number} of {len(periods)})")
+        say(f"{period}: {_said(*written[:-1])}, {_said(written[-1], currency='EUR')} ({number} of {len(periods)})")
     again = redelivered_period(periods)
     restated = aws.month_totals(bill_lines(seed, again, last_month, restated=True))
     return {
@@ -142,10 +160,10 @@ def _write_all(root: Path, seed: int, periods: list[BillingPeriod], last_month: 
     }
 
 
-def _said(bill: Totals, *reports: Totals) -> str:
-    rows = bill.rows + sum(report.rows for report in reports)
-    billed = sum(total.billed for total in (bill, *reports) if total.billed is not None)
-    return f"{rows:,} cost rows, {billed:,.2f} USD"
+def _said(*totals: Totals, currency: str = "USD") -> str:
+    bills = [total for total in totals if total.billed is not None]
+    billed = sum(total.billed or 0 for total in bills)
+    return f"{sum(total.rows for total in bills):,} cost rows, {billed:,.2f} {currency}"
 
 
 def _silent(_: str) -> None:

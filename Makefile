@@ -42,7 +42,7 @@ format: $(READY)  ## let ruff put the code in order
 	$(BIN)/ruff format .
 
 lock: $(READY)  ## resolve the pins anew (needs a package index)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra demo --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 
 bench: $(READY)  ## the figures of docs/benchmarks.md, measured on this machine
 	scripts/focus-converter || echo "focus-converter could not be installed: its comparison is left out"

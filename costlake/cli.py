@@ -8,56 +8,22 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
-from costlake.errors import CostlakeError, LakeError, RetryableError
+from costlake.errors import LakeError, RetryableError
 from costlake.periods import SystemClock
-from costlake.runs import RunRecord, recorded_run
 from costlake.settings import Settings
-
-if TYPE_CHECKING:
-    from costlake.vertical import VerticalResult
-    from quality.ledger import Reconciliation
+from costlake.summary import print_reconciliation, print_result
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
-console = Console()
-errors = Console(stderr=True)
-
-FATAL, TRY_AGAIN = 1, 75
-
-
-@contextmanager
-def _reported(command: str) -> Iterator[RunRecord]:
-    """Deliberate errors as text and exit status; anything else is a bug and keeps its traceback.
-
-    The command puts what it changed into the record's `detail`, which then goes to `ops.runs`, as every failure does.
-    """
-    try:
-        with recorded_run(Lake(Settings.load()), command, SystemClock()) as record:
-            yield record
-    except CostlakeError as error:
-        _print_error(error)
-        raise typer.Exit(TRY_AGAIN if isinstance(error, RetryableError) else FATAL) from error
-
-
-def _print_error(error: CostlakeError) -> None:
-    errors.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False)
-    for note in getattr(error, "__notes__", ()):
-        errors.print(f"  {note}", style="red", markup=False, highlight=False)
-
-
-def _step(text: str) -> None:
-    console.print(f"• {text}", markup=False, highlight=False)
 
 
 @app.command()
@@ -68,16 +34,16 @@ def run(
     from costlake import vertical
 
     settings, clock = Settings.load(), SystemClock()
-    with _reported("run") as record:
+    with reported("run") as record:
         if not configured:
-            settings = vertical.write_demo_estate(settings, clock, settings.home / "demo", _step)
-        result = vertical.run(settings, clock, _step)
+            settings = vertical.write_demo_estate(settings, clock, settings.home / "demo", step)
+        result = vertical.run(settings, clock, step)
         loaded = {ingested.export_id: ingested.loaded for ingested in result.ingested if ingested.loaded}
         record.detail.update({"loaded": loaded} if loaded else {})
-    _print_result(result)
+    print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
     for error in (*refused, *result.held_rates):
-        _print_error(error)
+        print_error(error)
     if refused or result.held_rates:
         raise typer.Exit(FATAL)
 
@@ -93,8 +59,8 @@ def demo(
     """Write the demo estate: AWS, OpenAI and Anthropic files in the vendors' real layouts."""
     from ingest.demo import write_demo
 
-    with _reported("demo"):
-        estate = write_demo(root, seed=seed, last_month=last_month, months=months, delivery=delivery, progress=_step)
+    with reported("demo"):
+        estate = write_demo(root, seed=seed, last_month=last_month, months=months, delivery=delivery, progress=step)
     console.print(f"written below {estate.root}")
 
 
@@ -115,7 +81,7 @@ def ingest(
     paths = [name if "://" in name else Path(name) for name in names if "://" in name or Path(name).exists()]
     ids = [name for name in names if not ("://" in name or Path(name).exists())]
     results: list[load.IngestResult] = []
-    with _reported("ingest") as record:
+    with reported("ingest") as record:
         for path in paths:
             results.append(
                 load.ingest_file(
@@ -142,7 +108,7 @@ def ingest(
         )
         refused += len(result.refused)
         for error in result.refused:
-            _print_error(error)
+            print_error(error)
     if refused:
         only_retryable = all(isinstance(error, RetryableError) for result in results for error in result.refused)
         raise typer.Exit(TRY_AGAIN if only_retryable else FATAL)
@@ -155,7 +121,7 @@ def rates(
     """Exchange rates into the reporting currency, per month and currency billed; locked when the month is over."""
     from costlake import rates as room
 
-    with _reported("rates") as record:
+    with reported("rates") as record:
         result = room.run(Settings.load(), SystemClock(), relock or [])
         changed = [f"{rate.month} {rate.from_currency} {rate.rate} {rate.to_currency}" for rate in result.written]
         record.detail.update({"rates": changed} if changed else {})
@@ -164,7 +130,7 @@ def rates(
     for month, currency in result.missing:
         console.print(f"  {month} {currency}: no rate; amounts stay empty until config/currency.yml overrides it", highlight=False)
     for error in result.held:
-        _print_error(error)
+        print_error(error)
     if result.held:
         raise typer.Exit(FATAL)
 
@@ -179,7 +145,7 @@ def transform(
 
     if layer not in ("focus", "marts", "all"):
         raise typer.BadParameter("focus, marts or all")
-    with _reported("transform") as record:
+    with reported("transform") as record:
         for result in room.run(Settings.load(), layer, full_refresh):  # type: ignore[arg-type]
             console.print(f"{result.layer}: {len(result.changed)} slices rebuilt, {len(result.dead)} removed")
             if result.changed or result.dead:
@@ -193,7 +159,7 @@ def quality(layer: Annotated[str, typer.Argument(help="bronze or marts")]) -> No
 
     if layer not in ("bronze", "marts"):
         raise typer.BadParameter("bronze or marts")
-    with _reported("quality"):
+    with reported("quality"):
         results = checks.run(Settings.load(), layer, SystemClock())  # type: ignore[arg-type]
     warned = sum(not result.success for result in results)
     console.print(f"{len(results)} expectations, {warned} warnings")
@@ -204,9 +170,9 @@ def reconcile() -> None:
     """Bill = bronze = FOCUS = marts, per source and billing period, exactly."""
     from quality import reconcile as room
 
-    with _reported("reconcile"):
+    with reported("reconcile"):
         rows = room.run(Settings.load(), SystemClock())
-    _print_reconciliation(rows)
+    print_reconciliation(rows)
 
 
 @app.command()
@@ -214,7 +180,7 @@ def publish() -> None:
     """FOCUS and marts → Delta tables and the DuckDB file for BI tools (run reconcile first)."""
     from costlake import publish as room
 
-    with _reported("publish") as record:
+    with reported("publish") as record:
         result = room.run(Settings.load(), SystemClock())
         record.detail.update(result.versions)
     for name, version in result.versions.items():
@@ -229,7 +195,7 @@ def insights() -> None:
     from insights import anomalies, forecast
 
     settings = Settings.load()
-    with _reported("insights") as record:
+    with reported("insights") as record:
         made = forecast.run(settings)
         found = anomalies.run(settings)
         publishing.serve(settings)
@@ -247,7 +213,7 @@ def report(period: Annotated[str | None, typer.Option(help="YYYY-MM; default: th
     from quality import page
 
     settings = Settings.load()
-    with _reported("report"):
+    with reported("report"):
         built = finance.build(settings, period)
         quality_page = page.build(settings)
     for path in (built.html, built.xlsx, quality_page):
@@ -259,7 +225,7 @@ def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced
     """Small files merged, checkpoints, vacuum, left-overs of killed writers."""
     from costlake import maintain as room
 
-    with _reported("maintain") as record:
+    with reported("maintain") as record:
         result = room.run(Settings.load(), SystemClock(), retention_days)
         record.detail.update(result.vacuumed)
     merged, vacuumed = sum(result.merged.values()), sum(result.vacuumed.values())
@@ -270,7 +236,7 @@ def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced
 def deliveries(export: Annotated[str | None, typer.Argument(help="Export id; default: all.")] = None) -> None:
     """The delivery ledger, newest first."""
     lake = Lake(Settings.load())
-    with _reported("deliveries"):
+    with reported("deliveries"):
         _require_ledger(lake)
         connection = lake.connect()
         rows = connection.execute(
@@ -305,7 +271,7 @@ def config_check() -> None:
     from ingest.source import source_named
 
     settings = Settings.load()
-    with _reported("config check"):
+    with reported("config check"):
         for export in configured_exports(settings):
             source_named(export.source)
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
@@ -327,60 +293,6 @@ def _require_ledger(lake: Lake) -> None:
         raise LakeError(
             "no delivery was ever ingested", where="ops.deliveries", expected="a ledger", next_step="run `costlake ingest` first"
         )
-
-
-def _print_result(result: VerticalResult) -> None:
-    console.print()
-    console.print("What AI infrastructure cost", style="bold")
-    for provider, currency, months, first, last, billed, effective in result.totals:
-        console.print(
-            f"  {provider:<16} {months:>3} months  {first} … {last}  "
-            f"billed {billed:>16,.2f} {currency}  effective {effective:>16,.2f} {currency}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    _print_reconciliation(result.reconciliations)
-    if result.anomalies:
-        console.print("Anomalies", style="bold")
-    for message in result.anomalies:
-        console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
-    console.print("Where to look", style="bold")
-    for name, path in (
-        ("finance report", result.report),
-        ("workbook", result.workbook),
-        ("quality page", result.quality_page),
-        ("BI file", result.serving),
-    ):
-        console.print(f"  {name:<15} {path}", highlight=False, soft_wrap=True)
-    console.print(f"Took {sum(seconds for _, seconds in result.seconds):.0f} s", style="dim", highlight=False)
-
-
-def _print_reconciliation(rows: list[Reconciliation]) -> None:
-    """One line per source, measure and currency: the sums of all its periods, and whether every period is exact."""
-    console.print("Reconciliation: bill = bronze = FOCUS = marts", style="bold")
-    groups: dict[tuple[str, str, str], list[Reconciliation]] = {}
-    for row in rows:
-        if row.measure != "rows":
-            groups.setdefault((row.source_id, row.measure, row.billing_currency or ""), []).append(row)
-    for (source_id, measure, currency), members in sorted(groups.items()):
-        failed = sum(member.status == "failed" for member in members)
-        status = f"[red]{failed} of {len(members)} periods differ[/]" if failed else f"[green]exact[/] in {len(members)} periods"
-        layers = [
-            f"{layer} {total}"
-            for layer, name in (("bill", "bill_total"), ("bronze", "bronze_total"), ("FOCUS", "focus_total"), ("marts", "mart_total"))
-            if (total := _sum(members, name)) is not None
-        ]
-        sums = {layer.split(" ", 1)[1] for layer in layers}
-        shown = f"{' = '.join(layer.split(' ', 1)[0] for layer in layers)} = {sums.pop()}" if len(sums) == 1 else ", ".join(layers)
-        console.print(f"  {source_id:<16} {measure:<9} {status}: {shown} {currency}", highlight=False, soft_wrap=True)
-
-
-def _sum(rows: list[Reconciliation], name: str) -> str | None:
-    known = [value for row in rows if (value := getattr(row, name)) is not None]
-    if not known:
-        return None
-    text = f"{sum(known):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 if __name__ == "__main__":

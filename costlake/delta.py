@@ -24,7 +24,7 @@ import pyarrow as pa
 from costlake.datafiles import ActiveFile, NewFile, Snapshot, refuse_unreadable
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
-from costlake.sql import identifier, literal
+from costlake.sql import empty_select, identifier, literal
 from costlake.tables import LAYERS, TableSpec
 from costlake.tablestore import store_error, table_store
 
@@ -349,43 +349,6 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, select: str, path: Path
         return int(connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})").fetchall()[0][0])
     finally:
         connection.execute("RESET preserve_insertion_order")
-
-
-def sql_type(arrow_type: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type. Raises LakeError for a type that no table of ours has."""
-    if pa.types.is_decimal(arrow_type):
-        return f"DECIMAL({arrow_type.precision},{arrow_type.scale})"
-    if pa.types.is_map(arrow_type):
-        return f"MAP({sql_type(arrow_type.key_type)}, {sql_type(arrow_type.item_type)})"
-    if pa.types.is_list(arrow_type):
-        return f"{sql_type(arrow_type.value_type)}[]"
-    if pa.types.is_struct(arrow_type):
-        return f"STRUCT({', '.join(f'{identifier(field.name)} {sql_type(field.type)}' for field in arrow_type)})"
-    if pa.types.is_timestamp(arrow_type):
-        return "TIMESTAMPTZ" if arrow_type.tz else "TIMESTAMP"
-    for test, name in (
-        (pa.types.is_string, "VARCHAR"),
-        (pa.types.is_large_string, "VARCHAR"),
-        (pa.types.is_int64, "BIGINT"),
-        (pa.types.is_int32, "INTEGER"),
-        (pa.types.is_boolean, "BOOLEAN"),
-        (pa.types.is_date32, "DATE"),
-        (pa.types.is_float64, "DOUBLE"),
-    ):
-        if test(arrow_type):
-            return name
-    raise LakeError(
-        f"no SQL type for Arrow's {arrow_type}",
-        where="a TableSpec",
-        expected="string, int64, int32, bool, date32, timestamp, decimal128, double, list, map or struct",
-        next_step="use one of these types, or teach costlake.delta.sql_type the new one",
-    )
-
-
-def empty_select(schema: pa.Schema) -> str:
-    """A SELECT that yields no row with the schema's columns and types."""
-    columns = ", ".join(f"CAST(NULL AS {sql_type(field.type)}) AS {identifier(field.name)}" for field in schema)
-    return f"SELECT {columns} WHERE false"
 
 
 def _came_second(spec: TableSpec, claims: Sequence[str], what: str) -> ConcurrentWrite:

@@ -20,11 +20,11 @@ import duckdb
 import pyarrow as pa
 
 from costlake.datafiles import NewFile
-from costlake.delta import Lake, empty_select, write_parquet
+from costlake.delta import Lake, write_parquet
 from costlake.errors import LakeError
 from costlake.periods import Clock
 from costlake.runs import ControlTotal
-from costlake.sql import literal
+from costlake.sql import empty_select, literal
 from costlake.tables import SLICE_PARTITION
 from ingest import guards
 from ingest.readers import unreadable

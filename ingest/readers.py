@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from costlake.delta import sql_type, write_parquet
+from costlake.delta import write_parquet
 from costlake.errors import UnreadableFile
 from costlake.money import BRONZE_SQL_TYPE, double_to_decimal_sql, text_to_decimal_sql
-from costlake.sql import identifier, literal
+from costlake.sql import identifier, literal, sql_type
 from costlake.tables import COUNT, TEXT
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from costlake.delta import Lake, empty_select
+from costlake.delta import Lake
 from costlake.errors import ChangedUnit
-from costlake.sql import literal
+from costlake.sql import empty_select, literal
 
 if TYPE_CHECKING:
     import duckdb

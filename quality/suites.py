@@ -14,8 +14,7 @@ import datetime as dt
 import pyarrow as pa
 
 from costlake.currencies import ISO_4217
-from costlake.delta import sql_type
-from costlake.sql import literal
+from costlake.sql import literal, sql_type
 from costlake.tables import LINEAGE, TableSpec
 from ingest.source import Source
 from quality.ai_rules import ai_cost_suite, focus_ai_rules, node_cost_suite

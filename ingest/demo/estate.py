@@ -1,8 +1,8 @@
 """The whole demo estate: seed → vendor files, `accounts.yml` that declares the exports, `expected.json` with control totals.
 
 Layout: `aws/` (plays the bucket), `openai/{usage,costs}/YYYY-MM/`, `anthropic/{usage,costs}/YYYY-MM/`, `azure/exports/{actual,amortized}/`,
-`gcp/partition_date=…/`, `oci/reports/cost-csv/`, `nimbus/YYYY-MM/` (a vendor's FOCUS files, in euros). The same seed gives the same bytes; nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches
-nothing else.
+`gcp/partition_date=…/`, `oci/reports/cost-csv/`, `nimbus/YYYY-MM/` (a vendor's FOCUS files, in euros). The same seed gives the same bytes;
+nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches nothing else.
 
 Run alone: python -c "from pathlib import Path; from ingest.demo import write_demo; print(write_demo(Path('demo'), progress=print).root)"
 """
@@ -90,7 +90,8 @@ class DemoEstate:
     Attributes:
         root: the folder that holds everything; accounts, expected: the two files in it.
         periods: the months, oldest first; redelivered: the one that the second delivery restates.
-        totals: content of `expected.json`: deliveries → export id → month → rows, billed, effective (decimal text in the bill's currency), plus the spike.
+        totals: content of `expected.json`: deliveries → export id → month → rows, billed, effective (decimal text in the bill's
+            currency), plus the spike.
     """
 
     root: Path

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pyarrow as pa
 
-from costlake.delta import empty_select
 from costlake.errors import ConfigError, UnreadableFile
+from costlake.sql import empty_select
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, TableSpec, bronze_table
 from ingest.azure_exports import find_runs
 from ingest.parts import Layout, Part, opened

@@ -21,9 +21,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from costlake.delta import empty_select
 from costlake.errors import BadValue
-from costlake.sql import identifier, literal
+from costlake.sql import empty_select, identifier, literal
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, bronze_table
 from ingest.parts import Layout, Part, opened
 from ingest.readers import Scan, csv_header, scan_file, unreadable

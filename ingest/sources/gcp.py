@@ -23,9 +23,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from costlake.config import Export
-from costlake.delta import empty_select
 from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
-from costlake.sql import identifier, literal
+from costlake.sql import empty_select, identifier, literal
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, bronze_table
 from ingest.guards import check_no_unlisted
 from ingest.parts import Layout, Part, opened

@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
-from costlake.delta import empty_select, sql_type
 from costlake.rates import EXCHANGE_RATES
+from costlake.sql import empty_select, sql_type
 from ingest.source import all_sources
 
 TABLES: dict[str, dict[str, str]] = {

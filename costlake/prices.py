@@ -261,8 +261,8 @@ def _refused(key: Key, entries: Sequence[Entry]) -> ConfigError:
     held = next(each for each in entries if each.held)
     month = f"{held.valid_from:%Y-%m}" if held.valid_from else _FIRST_MONTH
     return ConfigError(
-        f"{key.provider} {key.model_id} {key.token_class} ({key.service_tier}) was priced at {_shown(held.price)} from {held.valid_from} on; "
-        f"now {_shown(held.held_price)} is given, which was not followed before {held.valid_to}",
+        f"{key.provider} {key.model_id} {key.token_class} ({key.service_tier}) was priced at {_shown(held.price)} "
+        f"from {held.valid_from} on; now {_shown(held.held_price)} is given, which was not followed before {held.valid_to}",
         where="config/prices",
         expected="the price of a day that was priced to stay as it is",
         next_step=f"take the override back, or price its months anew on purpose with `costlake prices --restate {month}`",

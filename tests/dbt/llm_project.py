@@ -30,6 +30,7 @@ MODELS = [
     "+fct_token_economics_daily",
     "+fct_model_economics_daily",
     "+fct_token_usage",
+    "+fct_llm_reconciliation_daily",
 ]
 VARS: dict[str, Any] = {"focus_sources": ["openai_costs", "anthropic_costs"]}
 PROFILE = """

@@ -47,6 +47,12 @@ SABOTAGE = [
         "assert_price_book_has_one_price_per_day",
         "insert into ops.price_book select * replace (date '2020-01-01' as valid_from) from ops.price_book where token_class = 'output'",
     ),
+    ("assert_llm_reconciliation_adds_up", "update marts.fct_llm_reconciliation_daily set billed_cost = billed_cost + 0.000000000001"),
+    ("assert_llm_reconciliation_adds_up", "update marts.fct_llm_reconciliation_daily set captured_cost_usd = captured_cost_usd + 1"),
+    (
+        "assert_llm_reconciliation_adds_up",
+        "update marts.fct_llm_reconciliation_daily set residual_unexplained_usd = residual_unexplained_usd + 1",
+    ),
     ("assert_llm_openai_classes_sum_to_input", "update bronze.openai_usage set input_uncached_tokens = input_tokens"),
     ("assert_llm_no_negative_tokens", "update bronze.openai_usage set input_cached_tokens = input_tokens + 1"),
     ("assert_llm_no_negative_tokens", "update bronze.anthropic_usage set output_tokens = -1"),

@@ -1,6 +1,6 @@
 """What one model response cost: the `usage` object of a provider's API → disjoint token classes → list prices of the day.
 
-Data flow: a response body (JSON) → `read_usage` (by the API's own semantics) → `priced` (costlake.pricelist) → lines per class.
+Data flow: a response body (JSON) → `read_usage` (by the API's own semantics) → `priced` (the book or the lists) → lines per class.
 
 The traps, by API: OpenAI's input includes cached, cache-write and audio tokens, Anthropic's and Bedrock's leaves cached ones out; a cache
 write lives 5 minutes or an hour at different prices; Gemini's candidates leave thoughts out and its prompt leaves tool results out; xAI
@@ -12,14 +12,13 @@ Run alone: costlake price-usage response.json --provider openai
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from costlake.errors import BadValue
-from costlake.pricelist import GLOBAL, MILLION, STANDARD, Listing, listing
-from costlake.pricerules import PriceRule
+from costlake.pricelist import GLOBAL, MILLION, STANDARD, Listing
 
 Json = Mapping[str, Any]
 # A class that the list gives no price of its own costs what its parent costs.
@@ -122,13 +121,14 @@ def read_usage(body: Json, provider: str, api: str | None = None) -> Usage:
     )
 
 
-def priced(usage: Usage, provider: str, model: str, day: dt.date, rules: Iterable[PriceRule] = ()) -> Priced:
-    """What the usage cost at the list prices of a UTC day.
+def priced(usage: Usage, found: Listing | None, provider: str, day: dt.date) -> Priced:
+    """What the usage cost at the prices of a UTC day.
 
     Args:
-        usage: of `read_usage`. provider, model: whose list, which model. day: of the request. rules: of `load_rules`.
+        usage: of `read_usage`.
+        found: the model's prices (`costlake.pricelist.listing`, `costlake.prices.listing_in_force`); None where there are none.
+        provider: whose API it was. day: of the request.
     """
-    found = listing(provider, model, rules)
     counts = {**usage.classes, **usage.metrics}
     if found is None:
         return Priced(provider, None, tuple(Line(name, count, None, None, "model_not_in_price_list") for name, count in counts.items()))

@@ -31,6 +31,7 @@ MODELS = [
     "+fct_model_economics_daily",
     "+fct_token_usage",
     "+fct_llm_reconciliation_daily",
+    "+fct_llm_unit_cost_daily",
 ]
 VARS: dict[str, Any] = {"focus_sources": ["openai_costs", "anthropic_costs"]}
 PROFILE = """

@@ -53,6 +53,8 @@ SABOTAGE = [
         "assert_llm_reconciliation_adds_up",
         "update marts.fct_llm_reconciliation_daily set residual_unexplained_usd = residual_unexplained_usd + 1",
     ),
+    ("assert_unit_costs_are_the_ledgers", "update marts.fct_llm_unit_cost_daily set output_tokens = output_tokens + 1"),
+    ("assert_unit_costs_are_the_ledgers", "update marts.fct_llm_unit_cost_daily set usd_per_request = usd_per_request * 2"),
     ("assert_llm_openai_classes_sum_to_input", "update bronze.openai_usage set input_uncached_tokens = input_tokens"),
     ("assert_llm_no_negative_tokens", "update bronze.openai_usage set input_cached_tokens = input_tokens + 1"),
     ("assert_llm_no_negative_tokens", "update bronze.anthropic_usage set output_tokens = -1"),

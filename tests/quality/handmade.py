@@ -100,7 +100,8 @@ CREATE TABLE marts.fct_focus_faults (
     example_object_key VARCHAR, example_row_number BIGINT, example_value VARCHAR
 );
 CREATE TABLE intermediate.int_token_usage (
-    source_id VARCHAR, billing_period VARCHAR, input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
+    source_id VARCHAR, billing_period VARCHAR, provider_name VARCHAR, is_counted BOOLEAN,
+    input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
     input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0)
 );
 CREATE TABLE intermediate.int_ai_charges (provider_name VARCHAR, billing_period VARCHAR, consumed_tokens DECIMAL(38,0));

@@ -67,9 +67,9 @@ def test_an_unknown_model_keeps_its_tokens_and_has_no_price_instead_of_none_to_p
         f"SELECT quantity, list_cost_usd, list_unit_price_usd, price_reason FROM marts.fct_token_usage"
         f" WHERE model_id = '{UNKNOWN}' AND token_class = 'output'"
     )
-    assert row == (5, None, None, "model_not_in_price_list")
+    assert row == (5, None, None, "model_not_in_price_book")
     unit = ledger.one(f"SELECT list_cost_usd, usd_per_request, rate_reason FROM marts.fct_llm_unit_cost_daily WHERE model_id = '{UNKNOWN}'")
-    assert unit == (None, None, "model_not_in_price_list")
+    assert unit == (None, None, "model_not_in_price_book")
 
 
 def test_long_prompts_regions_and_tiers_have_their_own_prices(ledger: Project) -> None:

@@ -21,7 +21,7 @@ from tests.dbt.llm_project import Project, built_project
 
 MODELS = ["int_token_usage", "int_price_book", "fct_token_usage", "fct_llm_unit_cost_daily", "fct_model_economics_daily"]
 BLOCK = 512  # tokens of a Mooncake hash
-TERRA, UNKNOWN, MINI = "gpt-5.6-terra", "gpt-99", "gpt-4o-mini-2024-07-18"
+TERRA, UNKNOWN, AUDIO = "gpt-5.6-terra", "gpt-99", "gpt-audio"
 # A gateway's log, in place of Anthropic's report: (provider, day, model, tier, context, region, input, output)
 GATEWAY = [
     ("OpenAI", "2026-07-29", TERRA, "standard", None, None, 1_000_000, 0),  # OpenAI reports July itself
@@ -40,7 +40,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         insert(connection, "openai_usage", [*_july(), *_traces()])
-        models = {("openai", TERRA), ("openai", UNKNOWN), ("openai", "gpt-4o"), ("anthropic", "claude-sonnet-4-5")}
+        models = {("openai", TERRA), ("openai", UNKNOWN), ("openai", "gpt-4o"), ("openai", AUDIO), ("anthropic", "claude-sonnet-4-5")}
         fill_price_book(connection, {*models, ("anthropic", "claude-opus-4-6")})
         connection.execute(_gateway_view())
     result = project.dbt("run", [*MODELS, "--full-refresh"])
@@ -70,6 +70,14 @@ def test_an_unknown_model_keeps_its_tokens_and_has_no_price_instead_of_none_to_p
     assert row == (5, None, None, "model_not_in_price_book")
     unit = ledger.one(f"SELECT list_cost_usd, usd_per_request, rate_reason FROM marts.fct_llm_unit_cost_daily WHERE model_id = '{UNKNOWN}'")
     assert unit == (None, None, "model_not_in_price_book")
+
+
+def test_audio_is_not_priced_as_text_where_it_has_a_price_of_its_own(ledger: Project) -> None:
+    rows = ledger.rows(
+        "SELECT model_id, list_cost_usd, price_reason FROM marts.fct_token_usage WHERE charge_date = '2026-07-30'"
+        f" AND token_class = 'input_uncached' AND model_id IN ('{AUDIO}', 'gpt-4o') ORDER BY ALL"
+    )
+    assert rows == [("gpt-4o", Decimal("0.00025"), None), (AUDIO, None, "modalities_not_separated")]
 
 
 def test_long_prompts_regions_and_tiers_have_their_own_prices(ledger: Project) -> None:
@@ -146,7 +154,8 @@ def _july() -> list[dict[str, Any]]:
         ("2026-07-30", TERRA, 1_000_000, 0, 0, True, 7),
         ("2026-07-30", UNKNOWN, 0, 0, 5, False, 1),
     ]
-    return [_row("july", *row) for row in rows]
+    spoken = [_row("july", "2026-07-30", model, 100, 0, 0, False, 1) | {"input_audio_tokens": 60} for model in (AUDIO, "gpt-4o")]
+    return [_row("july", *row) for row in rows] + spoken
 
 
 def _traces() -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 -- The prices in force: the newest revision of each price's timeline, in days from (incl.) to (excl.), with open ends closed so that
 -- they can be joined as ranges. A price holds for the whole request when its prompt has more than context_from_tokens.
+{%- set group = 'provider_name, provider, model_id, token_class, service_tier, region_scope' %}
 
 with
 
@@ -35,23 +36,42 @@ named as (
 
 ),
 
+days as (
+
+    select {{ group }}, starts_on as day from named
+    union
+    select {{ group }}, ends_on from named
+
+),
+
+intervals as (
+
+    select
+        *,
+        lead(day) over (partition by {{ group }} order by day) as next_day
+    from days
+
+),
+
 -- where the next longer prompt has a price of its own, this one ends; on the days on which both hold
 bounded as (
 
     select
-        named.*,
-        coalesce(min(longer.context_from_tokens), 9223372036854775807) as context_to_tokens
+        named.* exclude (starts_on, ends_on),
+        intervals.day as starts_on,
+        intervals.next_day as ends_on,
+        coalesce(
+            lead(named.context_from_tokens) over (
+                partition by {% for column in group.split(', ') %}named.{{ column }}, {% endfor %}intervals.day
+                order by named.context_from_tokens
+            ),
+            9223372036854775807
+        ) as context_to_tokens
     from named
-    left join in_force as longer
-        on named.provider = longer.provider
-        and named.model_id = longer.model_id
-        and named.token_class = longer.token_class
-        and named.service_tier = longer.service_tier
-        and named.region_scope = longer.region_scope
-        and named.context_from_tokens < longer.context_from_tokens
-        and named.starts_on < coalesce(longer.valid_to, date '9999-12-31')
-        and coalesce(longer.valid_from, date '1970-01-01') < named.ends_on
-    group by all
+    inner join intervals
+        on {% for column in group.split(', ') %}named.{{ column }} = intervals.{{ column }}
+        and {% endfor %}named.starts_on <= intervals.day
+        and intervals.next_day <= named.ends_on
 
 ),
 

@@ -178,15 +178,16 @@ def capacity(rate: str) -> Row:
 
 def discounted_rows() -> list[Row]:
     """Two more exports with an EDP: `aws-net` gives net costs and discount lines (9 % off 200), `aws-lines` lines
-    only, and 0.0 where there is no net cost."""
+    only, 0.0 where there is no net cost, and no end of the billing period (CUR 2.0 lets one leave out columns)."""
+    unended: Row = {"_source_id": "aws-lines", "bill_billing_period_end_date": None}
     net = {"_source_id": "aws-net", "line_item_net_unblended_cost": money("91.00"), "line_item_net_unblended_rate": "91.00"}
     hundred = gpu() | {"line_item_unblended_rate": "100.00", "pricing_public_on_demand_rate": "100.00"}
     return [
         line(1, "Usage", "100.00", **hundred | net),
         line(2, "Usage", "100.00", **hundred | net),
         line(3, "EdpDiscount", "-18.00", _source_id="aws-net", line_item_product_code="AmazonEC2"),
-        line(1, "Usage", "100.00", **hundred | {"_source_id": "aws-lines", "line_item_net_unblended_cost": money("0")}),
-        line(2, "EdpDiscount", "-9.00", _source_id="aws-lines", line_item_product_code="AmazonEC2"),
+        line(1, "Usage", "100.00", **hundred | unended | {"line_item_net_unblended_cost": money("0")}),
+        line(2, "EdpDiscount", "-9.00", **unended, line_item_product_code="AmazonEC2"),
     ]
 
 

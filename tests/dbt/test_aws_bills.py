@@ -75,6 +75,11 @@ def test_month_long_fee_ends_with_the_month(aws_estate: Estate) -> None:
     assert ends[8, "RIFee"]
 
 
+def test_a_report_without_the_end_of_its_period_has_the_months(aws_estate: Estate) -> None:
+    sql = "SELECT DISTINCT BillingPeriodEnd::VARCHAR FROM focus.cost_and_usage WHERE x_SourceId = 'aws-lines'"
+    assert rows(aws_estate.warehouse, sql) == [("2026-11-01 00:00:00+00",)]
+
+
 def test_allocation_rows_do_not_double_their_parent(aws_estate: Estate) -> None:
     assert (21, "Usage") not in lines(aws_estate.warehouse, "aws-main", "BilledCost")
 

@@ -51,7 +51,7 @@ WORKSHOP_EFFECTIVE = Decimal("4195.957109")
 def _costlake(lake: Path, *arguments: str, status: int = 0) -> str:
     environment = {**os.environ, "COSTLAKE_HOME": str(lake.parent), "COSTLAKE_LAKE": str(lake)}
     done = subprocess.run(
-        [sys.executable, "-m", "costlake.cli", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-m", "costlake.cli", *arguments], env=environment, capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr

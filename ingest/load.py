@@ -315,7 +315,7 @@ class _Loader:
         if self._state.is_done(self._identity, current=delivery.current):
             result.unchanged += 1
             return
-        with landing.incoming(self._settings, self._store, delivery, digests) as objects:
+        with landing.incoming(self._settings, self._store, delivery, digests, self._source.redaction) as objects:
             _check_in_force(candidate, delivery)
             connection = open_duckdb(self._settings)
             try:

@@ -27,6 +27,28 @@ bronze as (
     from {{ source('bronze', 'anthropic_usage') }}
     group by all
 
+    -- a gateway's request counts its tokens unless its own cache answered
+    union all
+
+    select
+        _source_id,
+        _billing_period,
+        count(*),
+        sum(
+            prompt_tokens
+            + case when cached > prompt_tokens then cached else 0 end
+        ) filter (where coalesce(cache_hit, '') not ilike 'true'),
+        sum(completion_tokens) filter (where coalesce(cache_hit, '') not ilike 'true'),
+        count(*)
+    from (
+        select
+            *,
+            coalesce(greatest(usage_cached_tokens, usage_cache_read_tokens, older_cache_read_tokens), 0)
+            + coalesce(greatest(usage_cache_creation_tokens, usage_cache_write_tokens, older_cache_creation_tokens), 0) as cached
+        from {{ source('bronze', 'litellm_requests') }}
+    )
+    group by all
+
 ),
 
 modelled as (

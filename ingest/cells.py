@@ -57,3 +57,9 @@ def day_cell(column: str, kind: str) -> str:
 def letters(name: str) -> str:
     """A column's name without case and separators: `Total Cost`, `totalCost` and `total_cost` are one."""
     return "".join(sign for sign in name.lower() if sign.isascii() and sign.isalnum())
+
+
+def key_cell(column: str, _: str) -> str:
+    """An API key's id or masked text; a whole key, which is a secret, becomes its SHA-256."""
+    text = f"nullif(trim(CAST({column} AS VARCHAR)), '')"
+    return f"CASE WHEN regexp_full_match({text}, '(sk|fw|key)[-_][A-Za-z0-9_-]{{16,}}') THEN sha256({text}) ELSE {text} END"

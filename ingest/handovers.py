@@ -89,8 +89,9 @@ def first_item(path: Path, lists: tuple[str, ...]) -> dict[str, Any]:
     if not path.name.endswith((*_PAGES, *_LINES)):
         return {}
     with _opened(path) as stream:
-        text = stream.readline() if path.name.endswith(_LINES) else stream.read()
-    items = _items(text, lists)
+        items = [_parsed(stream.readline())] if path.name.endswith(_LINES) else _items(stream.read(), lists)
+    if not all(isinstance(item, dict) for item in items):
+        return {}
     return dict(_flat("", items[0])) if items else {}
 
 

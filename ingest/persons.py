@@ -30,7 +30,9 @@ def stand_ins(connection: duckdb.DuckDBPyConnection, from_sql: str, expressions:
     """A table (person, stand_in) of everybody named by these text expressions over `from_sql`; its name."""
     listed = list(expressions)
     named = " UNION ".join(f"SELECT {sql} AS person FROM {from_sql}" for sql in listed) or "SELECT NULL AS person"
-    found = [person for (person,) in connection.execute(f"SELECT person FROM ({named}) WHERE nullif(person, '') IS NOT NULL").fetchall()]
+    found = [
+        person for (person,) in connection.execute(f"SELECT DISTINCT person FROM ({named}) WHERE nullif(person, '') IS NOT NULL").fetchall()
+    ]
     table = pa.table({"person": pa.array(found, TEXT), "stand_in": pa.array([pseudonym(export, person) for person in found], TEXT)})
     number = len(connection.execute(f"SELECT 1 FROM duckdb_tables() WHERE starts_with(table_name, {literal(_NAMES)})").fetchall())
     name = f"{_NAMES}_{number}"

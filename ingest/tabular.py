@@ -10,7 +10,7 @@ Not for direct use; see `ingest.sources.openrouter` for a user of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +79,11 @@ class Shape:
 
     def recognises(self, path: Path) -> bool:
         """Whether a lone file has the required columns."""
-        return self._layout().required <= set(_bronze_names(_columns(path, self.lists), path.name, self._known()))
+        return self.has_columns(path, self.required)
+
+    def has_columns(self, path: Path, names: Set[str]) -> bool:
+        """Whether a lone file has these bronze columns."""
+        return names <= set(_bronze_names(_columns(path, self.lists), path.name, self._known()))
 
     def _select(self, part: Part, period: str, slice_: str) -> str:
         # month and slice are said over bronze columns, which are there once the file's own are typed
@@ -89,10 +93,16 @@ class Shape:
         return f"SELECT * REPLACE ({period} AS _billing_period, {slice_} AS _slice) FROM (SELECT *{nulls} FROM ({typed}))"
 
     def _part(self, context: LoadContext, delivery: Delivery, landed: LandedObject) -> Part:
+        import duckdb
+
         scan = scan_file(context.connection, as_lines(landed.path, landed.key, self.lists), landed.key)
         raw = _bronze_names(scan.columns, landed.key, self._known())
         people = [raw[name] for name in self.people if name in raw]
-        return Part(pseudonymised(context.connection, scan, people, delivery.export), landed, self._layout())
+        try:
+            named = pseudonymised(context.connection, scan, people, delivery.export)
+        except duckdb.Error as error:  # the first look at the rows
+            raise unreadable(landed.key, error) from error
+        return Part(named, landed, self._layout())
 
     def _known(self) -> Mapping[str, str]:
         return {letters(name): name for name in self.schema.names if name not in _OWN} | {

@@ -1,4 +1,5 @@
--- Tokens, requests and rows of int_token_usage are those of bronze, per export and month.
+-- Tokens, requests and rows of int_token_usage are those of bronze, per export and month: OpenAI and Anthropic. The smaller providers:
+-- assert_llm_provider_usage_is_conserved.
 with
 
 bronze as (
@@ -27,28 +28,6 @@ bronze as (
     from {{ source('bronze', 'anthropic_usage') }}
     group by all
 
-    -- a gateway's request counts its tokens unless its own cache answered
-    union all
-
-    select
-        _source_id,
-        _billing_period,
-        count(*),
-        sum(
-            prompt_tokens
-            + case when cached > prompt_tokens then cached else 0 end
-        ) filter (where coalesce(cache_hit, '') not ilike 'true'),
-        sum(completion_tokens) filter (where coalesce(cache_hit, '') not ilike 'true'),
-        count(*)
-    from (
-        select
-            *,
-            coalesce(greatest(usage_cached_tokens, usage_cache_read_tokens, older_cache_read_tokens), 0)
-            + coalesce(greatest(usage_cache_creation_tokens, usage_cache_write_tokens, older_cache_creation_tokens), 0) as cached
-        from {{ source('bronze', 'litellm_requests') }}
-    )
-    group by all
-
 ),
 
 modelled as (
@@ -61,6 +40,7 @@ modelled as (
         sum(output_tokens) as output_tokens,
         sum(request_count) as request_count
     from {{ ref('int_token_usage') }}
+    where source_id in (select source_id from bronze)
     group by all
 
 )

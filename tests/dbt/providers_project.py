@@ -24,8 +24,8 @@ from tests.dbt.bronze import create_bronze
 
 CLOCK = FixedClock(dt.datetime(2026, 11, 22, 8, 0, tzinfo=dt.UTC))
 FIXTURES = PROJECT_ROOT / "tests" / "fixtures"
-BILLS: list[str] = []
-USAGE = ["litellm_requests"]
+BILLS = ["cursor_events", "databricks_usage", "deepseek_costs", "github_billing", "openrouter_activity"]
+USAGE = ["bedrock_logs", "deepseek_usage", "fireworks_metrics", "litellm_requests"]
 # whose own report stands beside the gateway's log of the same requests
 REPORTS = ["anthropic_usage"]
 SELECT = ["+focus__cost_and_usage", "+fct_token_economics_daily", "+fct_model_economics_daily"]
@@ -68,6 +68,6 @@ def build_providers(folder: Path) -> Providers:
         *SELECT,
         "--indirect-selection",
         "buildable",
-        variables={"focus_sources": BILLS or ["openai_costs"], "token_sources": tokens},
+        variables={"focus_sources": BILLS, "token_sources": tokens},
     )
     return Providers(warehouse)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.rows import NotReadable, Row, read_rows
+from tests.fuzz.rows import NotReadable, Row, number, read_lines, read_rows
 
 Reading = tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequence[Row]]], Decimal]]
 
@@ -60,6 +62,105 @@ def _litellm_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
     return total
 
 
+def json_items(*lists: str) -> Callable[[Path], list[Row]]:
+    """A reader of CSV, JSON lines and JSON pages whose items are under one of these names."""
+
+    def read(path: Path) -> list[Row]:
+        if ".csv" in path.name or ".parquet" in path.name:
+            return read_rows(path)
+        if ".json" not in path.name.replace(".jsonl", ""):
+            return read_lines(path)
+        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+        said = json.loads(content.decode("utf-8-sig"), parse_float=Decimal)
+        return list(said if isinstance(said, list) else next(said[name] for name in lists if name in said))
+
+    return read
+
+
+def _once(rows: Sequence[Row], *names: str) -> None:
+    seen = [tuple(str(column(row, name) or "") for name in names) for row in rows]
+    if len(set(seen)) != len(seen):
+        raise NotReadable("a row comes twice")
+
+
+def _amounts(of: Callable[[Row], Any], *identity: str) -> Callable[[Sequence[Sequence[Row]]], Decimal]:
+    def total(files: Sequence[Sequence[Row]]) -> Decimal:
+        rows = [row for file in files for row in file]
+        if identity:
+            _once(rows, *identity)
+        amounts = [number(of(row)) for row in rows]
+        if any(amount is None for amount in amounts):
+            raise NotReadable("a row has no amount")
+        return sum((amount for amount in amounts if amount is not None), Decimal(0))
+
+    return total
+
+
+def _tokens(*names: str) -> Callable[[Sequence[Sequence[Row]]], Decimal]:
+    def total(files: Sequence[Sequence[Row]]) -> Decimal:
+        return sum((cell_count(column(row, name)) or Decimal(0) for file in files for row in file for name in names), Decimal(0))
+
+    return total
+
+
+def _deepseek_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
+    counts = [(str(row.get("type")).endswith("_tokens"), cell_count(column(row, "amount"))) for file in files for row in file]
+    if any(count is None for _, count in counts):
+        raise NotReadable("a row has no amount")
+    return sum((count for is_token, count in counts if is_token and count is not None), Decimal(0))
+
+
+def read_log(path: Path) -> list[Row]:
+    """JSON lines, whatever the file is called."""
+    lines = gzip.decompress(path.read_bytes()).decode("utf-8-sig").split("\n")
+    return [json.loads(line, parse_float=Decimal) for line in lines if line.strip()]
+
+
+def once(source: str, files: Sequence[list[Row]]) -> list[list[Row]]:
+    """The files without copies of a record, of a source that delivers some twice; of Databricks' two tables the usage."""
+    if source == "databricks_usage":
+        return [[row for row in file if "record_id" in row] for file in files]
+    if source != "bedrock_logs":
+        return list(files)
+    return [list({(row["accountId"], row.get("region"), row["requestId"]): row for file in files for row in file}.values())]
+
+
+def _bedrock_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
+    inputs = ("inputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCount")
+    places = [("input", name) for name in inputs] + [("output", "outputTokenCount")]
+    return sum((cell_count(_inside(row, *place)) or Decimal(0) for file in files for row in file for place in places), Decimal(0))
+
+
+def _cursor_dollars(files: Sequence[Sequence[Row]]) -> Decimal:
+    total = Decimal(0)
+    for row in (row for file in files for row in file):
+        charged = number(column(row, "chargedCents"))
+        listed = number(_inside(row, "tokenUsage", "totalCents"))
+        is_beyond_the_plan = re.search("usage.?based|on.?demand", str(column(row, "kind")).lower())
+        cents = charged if charged is not None else listed if is_beyond_the_plan else None
+        total += number(f"{(cents or Decimal(0)) * Decimal('0.01'):f}") or Decimal(0)
+    return total
+
+
+def _nothing_billed(_: Sequence[Sequence[Row]]) -> Decimal:
+    """The table invoices nothing."""
+    return Decimal(0)
+
+
 PROVIDERS: dict[str, Reading] = {
+    "bedrock_logs": (read_log, _bedrock_tokens),
+    "cursor_events": (json_items("usageEvents", "usageEventsDisplay"), _cursor_dollars),
+    "databricks_usage": (read_lines, _nothing_billed),
+    "deepseek_costs": (
+        read_rows,
+        _amounts(lambda row: Decimal(0) if "grant" in str(row.get("wallet_type")).lower() else column(row, "cost")),
+    ),
+    "deepseek_usage": (read_rows, _deepseek_tokens),
+    "fireworks_metrics": (read_rows, _tokens("prompt_tokens", "completion_tokens")),
+    "github_billing": (json_items("usageItems"), _amounts(lambda row: column(row, "net_amount"))),
+    "openrouter_activity": (
+        json_items("data"),
+        _amounts(lambda row: column(row, "usage") if column(row, "usage") is not None else column(row, "cost_total")),
+    ),
     "litellm_requests": (read_rows, _litellm_tokens),
 }

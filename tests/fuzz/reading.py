@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.providers import PROVIDERS, Reading
+from tests.fuzz.providers import PROVIDERS, Reading, once
 from tests.fuzz.rows import NotReadable, Row, number, read_lines, read_results, read_rows, whole
 
 
@@ -111,7 +111,7 @@ def reads(source: str, paths: Sequence[Path]) -> tuple[int, Decimal | None]:
     """Rows and total of a delivery's files. NotReadable when there is no bill in them that one could add up."""
     reader, total = READINGS.get(source, (read_results if ".json" in paths[0].name else read_lines, None))
     try:
-        files = [reader(path) for path in paths]
+        files = once(source, [reader(path) for path in paths])
         return sum(len(rows) for rows in files), None if total is None else total(files)
     except NotReadable:
         raise

@@ -21,7 +21,7 @@ from tests.ingest.test_sources_contract import FIXTURES
 
 # What the fixtures' prompts, answers, persons and keys say.
 SECRETS = ("PROMPT-TEXT", "ANSWER-TEXT", "ada@example.com", "customer-77", "192.0.2.7", "sk-not-hashed")
-REDACTED = ["litellm_requests"]
+REDACTED = ["bedrock_logs", "litellm_requests"]
 
 
 def _ingested(source: str, settings: Settings, clock: FixedClock) -> IngestResult:

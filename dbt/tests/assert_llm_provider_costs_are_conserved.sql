@@ -9,6 +9,7 @@
     'databricks_usage': ['0', 'list_price_currency'],
     'deepseek_costs': ["case when lower(wallet_type) like '%grant%' then 0 else cost end", 'upper(currency)'],
     'github_billing': ['net_amount', "'USD'"],
+    'mistral_usage': ['amount', 'currency'],
     'openrouter_activity': ['usage', "'USD'"],
 } %}
 with

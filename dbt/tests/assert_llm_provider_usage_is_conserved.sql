@@ -17,6 +17,11 @@
         'sum(completion_tokens) ' ~ asked,
         'count(*)'
     ],
+    'mistral_usage': [
+        "sum(coalesce(value, value_paid)) filter (where lane <> 'output' and coalesce(event_type, 'api_tokens') like '%tokens')",
+        "sum(coalesce(value, value_paid)) filter (where lane = 'output' and coalesce(event_type, 'api_tokens') like '%tokens')",
+        'cast(null as bigint)'
+    ],
     'openrouter_activity': ['sum(prompt_tokens)', 'sum(completion_tokens)', "sum(case when generation_id <> '' then 1 else requests end)"],
 } %}
 with

@@ -15,6 +15,7 @@ Run alone: costlake ingest path/to/export-folder --source databricks_usage
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def open_delivery(context: LoadContext, delivery: Delivery, objects: tuple[Lande
     Raises:
         MissingPart: one of the two tables is not there. BadValue: a usage record that no price, or more than one, is in force for.
     """
-    prices = tuple(landed for landed in objects if _PRICES.recognises(landed.path))
+    prices = tuple(landed for landed in objects if _is_price_list(landed))
     usage = tuple(landed for landed in objects if landed not in prices)
     if not prices or not usage:
         raise MissingPart(
@@ -101,6 +102,14 @@ def open_delivery(context: LoadContext, delivery: Delivery, objects: tuple[Lande
     _refuse_bad(connection, opened, delivery.key)
     _refuse_unpriced(connection, select, delivery.key)
     return opened
+
+
+def _is_price_list(landed: LandedObject) -> bool:
+    try:
+        return _PRICES.recognises(landed.path)
+    # what a broken file does to the readers of text, JSON, CSV and Parquet
+    except (ValueError, OSError, EOFError, RecursionError, csv.Error, pa.ArrowException) as error:
+        raise unreadable(landed.key, error) from error
 
 
 def _refuse_bad(connection: duckdb.DuckDBPyConnection, opened: Opened, key: str) -> None:

@@ -24,7 +24,14 @@ from tests.dbt.bronze import create_bronze
 
 CLOCK = FixedClock(dt.datetime(2026, 11, 22, 8, 0, tzinfo=dt.UTC))
 FIXTURES = PROJECT_ROOT / "tests" / "fixtures"
-BILLS = ["cursor_events", "databricks_usage", "deepseek_costs", "github_billing", "openrouter_activity"]
+BILLS = [
+    "cursor_events",
+    "databricks_usage",
+    "deepseek_costs",
+    "github_billing",
+    "mistral_usage",
+    "openrouter_activity",
+]
 USAGE = ["bedrock_logs", "deepseek_usage", "fireworks_metrics", "litellm_requests"]
 # whose own report stands beside the gateway's log of the same requests
 REPORTS = ["anthropic_usage"]

@@ -114,3 +114,19 @@ def test_cursors_cents_are_dollars_and_a_plans_requests_are_not_billed(providers
         ("Included in Business", Decimal(0), Decimal("0.015")),
         ("Usage-based", Decimal("0.2818232"), Decimal("0.2818232")),
     ]
+
+
+def test_mistrals_tokens_are_billed_at_the_months_prices(providers: Providers) -> None:
+    """What a plan covers is used and not billed; a price of audio seconds is not one of tokens."""
+    assert providers.rows(
+        "SELECT x_TokenClass, sum(BilledCost), any_value(BillingCurrency), sum(ConsumedQuantity), any_value(ConsumedUnit) "
+        "FROM focus.cost_and_usage WHERE ServiceProviderName = 'Mistral' GROUP BY 1 ORDER BY 1 NULLS FIRST"
+    ) == [
+        (None, Decimal("0.0255"), "EUR", Decimal(30), "Pages"),
+        ("input_cache_read", Decimal("0.00068"), "EUR", Decimal(4000), "Tokens"),
+        ("input_uncached", Decimal("0.0189057"), "EUR", Decimal(11121), "Tokens"),
+        ("output", Decimal("0.0075582"), "EUR", Decimal(1482), "Tokens"),
+    ]
+    assert providers.rows(
+        "SELECT sum(input_uncached_tokens), sum(input_cache_read_tokens), sum(output_tokens) FROM staging.stg_mistral_usage__tokens"
+    ) == [(11621, 4000, 1482)]

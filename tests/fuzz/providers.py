@@ -142,6 +142,35 @@ def _cursor_dollars(files: Sequence[Sequence[Row]]) -> Decimal:
     return total
 
 
+def _lanes(path: str, found: Any) -> list[Row]:
+    """Every entry of a month of Mistral, in or below a model."""
+    if not isinstance(found, dict):
+        return []
+    own = [entry for lane in ("input", "output", "cached") if isinstance(found.get(lane), list) for entry in found[lane]]
+    return own or [row for name, inner in found.items() if (path, name) != ("", "prices") for row in _lanes(name, inner)]
+
+
+def read_month(path: Path) -> list[Row]:
+    """Mistral's entries, each with the month's prices."""
+    month = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+    return [{**entry, "prices": month["prices"]} for entry in _lanes("", month)]
+
+
+def _mistral_billed(files: Sequence[Sequence[Row]]) -> Decimal:
+    total = Decimal(0)
+    for row in (row for file in files for row in file):
+        names = ("billing_metric", "billing_group")
+        alike = [price for price in row["prices"] if all(price.get(name) == row.get(name) for name in names)]
+        exact = [price for price in alike if row.get("event_type") is not None and price.get("event_type") == row["event_type"]]
+        loose = [price for price in alike if price.get("event_type") is None or row.get("event_type") is None]
+        found = {number(price.get("price")) for price in exact or loose}
+        paid = cell_count(row["value_paid"] if row.get("value_paid") is not None else row.get("value"))
+        if len(found) != 1 or paid is None:
+            raise NotReadable("an entry has no price")
+        total += (found.pop() or Decimal(0)) * paid
+    return total
+
+
 def _nothing_billed(_: Sequence[Sequence[Row]]) -> Decimal:
     """The table invoices nothing."""
     return Decimal(0)
@@ -158,6 +187,7 @@ PROVIDERS: dict[str, Reading] = {
     "deepseek_usage": (read_rows, _deepseek_tokens),
     "fireworks_metrics": (read_rows, _tokens("prompt_tokens", "completion_tokens")),
     "github_billing": (json_items("usageItems"), _amounts(lambda row: column(row, "net_amount"))),
+    "mistral_usage": (read_month, _mistral_billed),
     "openrouter_activity": (
         json_items("data"),
         _amounts(lambda row: column(row, "usage") if column(row, "usage") is not None else column(row, "cost_total")),

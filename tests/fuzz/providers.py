@@ -10,14 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.rows import NotReadable, Row, number, read_lines, read_rows
+from tests.fuzz.rows import NOTHING, NotReadable, Row, number, read_lines, read_rows
 
 Reading = tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequence[Row]]], Decimal]]
 
 
 def cell_count(cell: Any) -> Decimal | None:
     """A whole number from 0 on in a cell; None for an empty one. NotReadable for anything else."""
-    if cell is None or (isinstance(cell, str) and cell.strip(" ") == ""):
+    if cell is None or (isinstance(cell, str) and cell.strip(" ") in NOTHING):
         return None
     text = repr(cell) if isinstance(cell, float) else str(cell).strip(" ")
     digits, point, rest = text.partition(".")

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 Row = Mapping[str, Any]
 _AMOUNT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+# nothing, as Python, SQL, JSON and Athena write it
+NOTHING = ("", "\\N", "None", "NULL", "null")
 _WIDE = Context(prec=400)
 
 
@@ -30,7 +32,7 @@ class NotReadable(Exception):
 
 def number(cell: Any) -> Decimal | None:
     """An exact amount at 18 decimals; None for an empty cell. NotReadable for anything that is no decimal number."""
-    if cell is None or (isinstance(cell, str) and cell.strip(" ") in ("", "\\N")):
+    if cell is None or (isinstance(cell, str) and cell.strip(" ") in NOTHING):
         return None
     text = repr(cell) if isinstance(cell, float) else str(cell).strip(" ")
     if isinstance(cell, bool) or _AMOUNT.fullmatch(text) is None:

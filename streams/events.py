@@ -273,7 +273,8 @@ def _collect(part: BaseModel, prefix: str, found: dict[str, Any]) -> None:
             _collect(value, f"{prefix}{name}.", found)
         elif isinstance(value, tuple):
             for number, member in enumerate(value):
-                _collect(member, f"{prefix}{name}.{number}.", found)
+                if isinstance(member, BaseModel):
+                    _collect(member, f"{prefix}{name}.{number}.", found)
 
 
 def _iso(moment: datetime) -> str:

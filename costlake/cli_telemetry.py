@@ -1,0 +1,125 @@
+"""`costlake telemetry`: GPU telemetry on its way to Kafka.
+
+Data flow: options → `streams.collector`, `streams.simulator` → Kafka (COSTLAKE_KAFKA_… say where). Neither needs a lake: a collector
+runs on GPU hosts that have none, so its failures go to stderr and the exit status, not into `ops.runs`.
+Run alone: costlake telemetry --help
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costlake.console import FATAL, TRY_AGAIN, console, print_error
+from costlake.errors import CostlakeError, RetryableError
+from costlake.periods import SystemClock
+from costlake.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.collector import Collector
+    from streams.delivery import Sender
+    from streams.events import HostTelemetry
+
+telemetry_app = typer.Typer(no_args_is_help=True, help="GPU telemetry: collect it, simulate it.")
+
+_GRACE_SECONDS = 20.0
+
+
+@telemetry_app.command()
+def collect(
+    cluster: Annotated[str, typer.Option(help="Your name of the cluster.")] = "default",
+    source: Annotated[str, typer.Option(help="nvml, dcgm, amd, tpu, neuron, or a mapping like streams/mappings/*.yml.")] = "nvml",
+    url: Annotated[str | None, typer.Option(help="Where the exporter answers, or the path of a file in Prometheus' format.")] = None,
+    host: Annotated[str | None, typer.Option(help="Name of this node; default: the host name.")] = None,
+    resource_id: Annotated[str | None, typer.Option(help="The machine's id on the bill; found by itself on EC2.")] = None,
+    interval: Annotated[float, typer.Option(help="Seconds of an interval: one message each.")] = 30.0,
+    sample_every: Annotated[float | None, typer.Option(help="Seconds between looks within an interval; default: 1 for nvml.")] = None,
+    pods_mapped: Annotated[bool | None, typer.Option(help="The exporter names the pods that hold accelerators.")] = None,
+    spool: Annotated[Path, typer.Option(help="Folder on a local disk for messages that wait for the broker.")] = Path("spool"),
+    spool_limit_mb: Annotated[int, typer.Option(min=1, help="Bound of that folder.")] = 512,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve Prometheus metrics of the collector here.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="One interval, deliver it, end.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print messages instead of sending them.")] = False,
+) -> None:
+    """Measure this host's accelerators and send a message per interval to Kafka, over a spool on disk."""
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    from streams import collector as room
+    from streams.delivery import DeliveryMetrics, Forwarder, Sender
+    from streams.events import encode
+    from streams.spool import Spool
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings, clock, registry = Settings.load(), SystemClock(), CollectorRegistry()
+    length = dt.timedelta(seconds=interval)
+    looks = max(1, round(interval / (sample_every or (1.0 if source == "nvml" else interval))))
+    place = room.Place(cluster, host or socket.gethostname(), resource_id or room.machine_resource_id())
+    with _told():
+        measured = room.judged(room.source_named(source, url, clock, length, pods_mapped))
+        metrics = room.CollectorMetrics(registry)
+        stop = _stopped_by_signals()
+        if metrics_port is not None:
+            start_http_server(metrics_port, registry=registry)
+        if show:
+
+            def put(message: HostTelemetry) -> None:
+                typer.echo(encode(message).decode())
+
+            _run(room.Collector(measured, place, length, clock, put, metrics, looks), stop, once)
+            return
+        buffer = Spool(spool, spool_limit_mb << 20)
+        sender = Sender(Forwarder(buffer, settings, DeliveryMetrics(registry)))
+        sender.start()
+        take = room.into_spool(buffer, sender)
+        try:
+            _run(room.Collector(measured, place, length, clock, take, metrics, looks), stop, once, sender)
+        finally:
+            sender.finish(_GRACE_SECONDS)
+            waiting = buffer.waiting
+            measured.close()
+        if waiting:
+            console.print(f"{waiting} messages wait in {spool} for the next start", highlight=False, soft_wrap=True)
+        if once and waiting and sender.last_error is not None:
+            raise sender.last_error
+
+
+def _run(collector: Collector, stop: threading.Event, once: bool, sender: Sender | None = None) -> None:
+    from streams.collector import still_sending
+    from streams.readings import SourceUnavailable
+
+    if not once:
+        collector.run(stop, still_sending(sender) if sender is not None else lambda: None)
+    elif not collector.one(stop.wait):
+        raise SourceUnavailable(
+            "nothing was measured in this interval",
+            where=collector.source.name,
+            expected="at least one accelerator",
+            next_step="see the lines above; without --once the collector goes on trying",
+        )
+
+
+def _stopped_by_signals() -> threading.Event:
+    """Set by SIGTERM and SIGINT: the running interval is left out, what waits is sent."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """As `console.reported`, without a lake to record into."""
+    try:
+        yield
+    except CostlakeError as error:
+        print_error(error)
+        raise typer.Exit(TRY_AGAIN if isinstance(error, RetryableError) else FATAL) from error

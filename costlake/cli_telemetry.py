@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costlake.console import FATAL, TRY_AGAIN, console, print_error
-from costlake.errors import CostlakeError, RetryableError
+from costlake.errors import BrokerUnavailable, CostlakeError, RetryableError
 from costlake.periods import SystemClock
 from costlake.settings import Settings
 
@@ -59,6 +59,8 @@ def collect(
     from streams.spool import Spool
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a line per try; streams.delivery says once what is the matter
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per scrape
     settings, clock, registry = Settings.load(), SystemClock(), CollectorRegistry()
     length = dt.timedelta(seconds=interval)
     looks = max(1, round(interval / (sample_every or (1.0 if source == "nvml" else interval))))
@@ -88,8 +90,13 @@ def collect(
             measured.close()
         if waiting:
             console.print(f"{waiting} messages wait in {spool} for the next start", highlight=False, soft_wrap=True)
-        if once and waiting and sender.last_error is not None:
-            raise sender.last_error
+        if once and waiting:
+            raise sender.last_error or BrokerUnavailable(
+                "the broker has not acknowledged the message yet",
+                where=settings.kafka_bootstrap,
+                expected=f"an answer within {_GRACE_SECONDS} seconds",
+                next_step="run again: the message waits in the spool",
+            )
 
 
 def _run(collector: Collector, stop: threading.Event, once: bool, sender: Sender | None = None) -> None:

@@ -25,6 +25,7 @@ from streams.spool import Spool
 LOG = logging.getLogger(__name__)
 _BATCH = 500
 _DELIVERY_SECONDS = 30
+_BOOTSTRAP_SECONDS = 5  # a collector tries again by itself
 _PATIENCE_SECONDS = (1, 30)  # between two tries: at first, at most
 
 
@@ -52,21 +53,24 @@ class DeliveryMetrics:
         self.size = Gauge("costlake_collector_spool_bytes", "What the spool takes on disk", registry=registry)
 
 
-def kafka_producer(settings: Settings) -> Producer:
-    """The producer of `settings.kafka_*`. Raises BrokerUnavailable, BrokerRefused or ConfigError."""
+def kafka_producer(settings: Settings, delivery_seconds: int = _DELIVERY_SECONDS) -> Producer:
+    """The producer of `settings.kafka_*`, which gives a message up after `delivery_seconds` (it stays in the spool).
+
+    Raises BrokerUnavailable, BrokerRefused or ConfigError.
+    """
     from kafka import KafkaProducer
 
     with answering(settings):
         producer: Producer = KafkaProducer(
-            **client_options(settings),
+            **client_options(settings) | {"bootstrap_timeout_ms": min(_BOOTSTRAP_SECONDS, delivery_seconds) * 1000},
             enable_idempotence=True,
             acks="all",
             compression_type="lz4",
             linger_ms=20,
             batch_size=256 << 10,
-            max_block_ms=10_000,
-            request_timeout_ms=10_000,
-            delivery_timeout_ms=_DELIVERY_SECONDS * 1000,
+            max_block_ms=delivery_seconds * 1000,
+            request_timeout_ms=delivery_seconds * 1000 // 2,
+            delivery_timeout_ms=delivery_seconds * 1000,
         )
     return producer
 
@@ -101,7 +105,7 @@ class Forwarder:
                         self._producer = self._connect(self._settings)
                     for message in messages:
                         futures.append(self._producer.send(self._settings.kafka_topic, value=message.value, key=message.key))
-                    self._producer.flush(timeout=_DELIVERY_SECONDS)
+                    self._producer.flush(timeout=2 * _DELIVERY_SECONDS)
                     for future in futures:
                         future.get(timeout=1)
             except CostlakeError:

@@ -12,7 +12,8 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -97,6 +98,81 @@ def collect(
                 expected=f"an answer within {_GRACE_SECONDS} seconds",
                 next_step="run again: the message waits in the spool",
             )
+
+
+@telemetry_app.command()
+def simulate(
+    gpus: Annotated[int, typer.Option(help="Size of the fleet, 1 to 100,000.")] = 16,
+    seconds: Annotated[float, typer.Option(help="How much simulated time to send.")] = 60.0,
+    interval: Annotated[float | None, typer.Option(min=0.1, help="Seconds of an interval; default: 1, for the demo 3600.")] = None,
+    start: Annotated[str | None, typer.Option(help="First instant, ISO 8601 in UTC; default: now.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet and the same series.")] = 7,
+    demo_days: Annotated[int | None, typer.Option(min=1, help="Instead: the demo estate's GPU machines, its last days.")] = None,
+    as_fast: Annotated[bool, typer.Option("--as-fast", help="Do not wait for the time to pass.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print messages instead of sending them.")] = False,
+) -> None:
+    """Send the telemetry of a simulated fleet to Kafka; the last line says how much was sent."""
+    from streams import simulator as room
+    from streams.events import encode
+    from streams.fleet import build_fleet
+
+    settings, clock, step = Settings.load(), SystemClock(), interval or 1.0
+    messages = gpu_samples = 0
+    started = clock.now()
+    with _told():
+        if demo_days is not None:
+            from costlake.demo_telemetry import demo_telemetry
+
+            ticks: Iterable[Iterable[HostTelemetry]] = [demo_telemetry(demo_days, seed=seed, sample_seconds=interval or 3_600.0)]
+        else:
+            first = _instant(start) if start is not None else started
+            ticks = room.ticks(build_fleet(seed, gpus), first, step, round(seconds / step))
+        with _sent_to(settings, show) as send:
+            for number, tick in enumerate(ticks, 1):
+                for message in tick:
+                    send(message.key, encode(message))
+                    messages += 1
+                    gpu_samples += len(message.gpus)
+                if not as_fast and demo_days is None:
+                    time.sleep(max(0.0, number * step - (clock.now() - started).total_seconds()))
+    if not show:
+        took = (clock.now() - started).total_seconds()
+        console.print(f"{messages} messages, {gpu_samples} samples in {took:.1f} s", highlight=False)
+
+
+@contextmanager
+def _sent_to(settings: Settings, show: bool) -> Iterator[Callable[[bytes, bytes], None]]:
+    """A function that sends a message; on leaving, all of them are acknowledged, or the first refusal is raised."""
+    if show:
+        yield lambda _, value: typer.echo(value.decode())
+        return
+    from streams.connection import answering
+    from streams.delivery import kafka_producer
+
+    refused: list[BaseException] = []
+    producer = kafka_producer(settings)
+    with answering(settings):
+
+        def send(key: bytes, value: bytes) -> None:
+            if refused:
+                raise refused[0]
+            producer.send(settings.kafka_topic, value=value, key=key).add_errback(refused.append)
+
+        try:
+            yield send
+            producer.flush(timeout=60)
+            if refused:
+                raise refused[0]
+        finally:
+            producer.close(timeout=5)
+
+
+def _instant(text: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no instant in ISO 8601") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 def _run(collector: Collector, stop: threading.Event, once: bool, sender: Sender | None = None) -> None:

@@ -95,17 +95,17 @@ def test_a_failing_host_resets_its_counter_and_reports_xids_within_two_days() ->
 
 def test_failing_hosts_lose_double_and_delay_messages_and_no_other_host_does() -> None:
     start, seconds, count = NOON, 30.0, 1_000
+    fleet = [host for host in FLEET if host.role in ("failing", "idle")]
     came: Counter[tuple[str, str]] = Counter()
     order: dict[str, list[dt.datetime]] = {}
-    for tick in ticks(FLEET, start, seconds, count):
+    for tick in ticks(fleet, start, seconds, count):
         for message in tick:
             came[message.host, message.event_id] += 1
             order.setdefault(message.host, []).append(message.interval_start)
-    failing = [host for host in FLEET if host.role == "failing"]
-    for host in FLEET:
+    for host in fleet:
         of_host = {key: number for key, number in came.items() if key[0] == host.host}
         fates = [fate(host, start + n * dt.timedelta(seconds=seconds), seconds) for n in range(count)]
-        if host not in failing:
+        if host.role != "failing":
             assert set(fates) == {Fate()}
             assert len(of_host) == count
             assert order[host.host] == sorted(order[host.host])
@@ -127,12 +127,10 @@ def test_what_runs_where_can_be_told_from_the_messages() -> None:
     assert warm.memory_used_bytes > warm.memory_total_bytes // 2, "warm: memory is held, nothing is done"
     shared = [process for each in gpu("timesliced") for process in each.processes]
     assert {process.allocation_ratio for process in shared} == {Decimal("0.25")}
-    slices = gpu("mig")
+    slices, cut = gpu("mig"), of_role("mig")
     assert all(each.mig is not None and each.gpu_utilization_percent is None for each in slices)
-    assert len(slices) == 4 * of_role("mig").gpus
-    assert sum(each.memory_total_bytes for each in slices) == pytest.approx(
-        of_role("mig").gpus * of_role("mig").model.memory_bytes, rel=0.01
-    )
+    assert len(slices) == 4 * cut.gpus
+    assert sum(each.memory_total_bytes for each in slices) == pytest.approx(cut.gpus * cut.model.memory_bytes, rel=0.01)
     day = [gpu("inference", NOON + hour * HOUR)[0].gr_engine_active_ratio for hour in range(24)]
     assert max(day) > 3 * min(day), "no day and night"
     jobs = {
@@ -179,13 +177,13 @@ def test_the_demos_telemetry_lasts_exactly_the_billed_hours_of_each_machine() ->
 
 
 def test_ten_thousand_gpus_at_one_hertz_fit_into_one_process() -> None:
-    """Processor time, not time of day: the machine may be busy with others. A margin of two for slow machines."""
-    fleet = build_fleet(7, 10_000)
+    """A quarter of them, in processor time, not time of day: the machine may be busy with others. A margin of two for slow ones."""
+    fleet = build_fleet(7, 2_500)
     list(arrivals(fleet, NOON, 1.0))  # pods are made once
     begun = time.process_time()
     sizes = [len(encode(message)) for message in arrivals(fleet, NOON + dt.timedelta(seconds=1), 1.0)]
-    assert len(sizes) > 1_200
-    assert time.process_time() - begun < 2.0
+    assert len(sizes) > 300
+    assert time.process_time() - begun < 0.5
 
 
 def test_the_command_prints_what_the_simulator_says() -> None:
@@ -193,6 +191,6 @@ def test_the_command_prints_what_the_simulator_says() -> None:
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     expected = [encode(message) for tick in ticks(build_fleet(7, 10), NOON, 1.0, 3) for message in tick]
-    assert done.stdout.encode().split() == expected
+    assert done.stdout.encode().splitlines() == expected
     assert CliRunner().invoke(app, ["telemetry", "simulate", "--start", "yesterday", "--print"]).exit_code == 2
     assert CliRunner().invoke(app, ["telemetry", "simulate", "--gpus", "0", "--print"]).exit_code == 1

@@ -140,6 +140,33 @@ def simulate(
         console.print(f"{messages} messages, {gpu_samples} samples in {took:.1f} s", highlight=False)
 
 
+@telemetry_app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="CSV (also gzipped), Parquet, or a JSON object per line.")],
+    mapping: Annotated[Path, typer.Option(help="What their columns mean: a YAML file as in streams/mappings/, with `time`.")],
+    cluster: Annotated[str, typer.Option(help="Your name of the cluster.")] = "default",
+    host: Annotated[str, typer.Option(help="The node, where the files name none.")] = "unknown",
+    resource_id: Annotated[str | None, typer.Option(help="The machine's id on the bill.")] = None,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds that a sample stands for, at most.")] = 30.0,
+    show: Annotated[bool, typer.Option("--print", help="Print messages instead of sending them.")] = False,
+) -> None:
+    """Send files of samples that something else recorded; the same files make the same messages, with the same event ids."""
+    from streams.collector import Place
+    from streams.events import encode
+    from streams.mapping import load_mapping
+    from streams.samplefiles import messages
+
+    count, settings = 0, Settings.load()
+    with _told():
+        told = messages(files, load_mapping(mapping), Place(cluster, host, resource_id), dt.timedelta(seconds=interval))
+        with _sent_to(settings, show) as send:
+            for message in told:
+                send(message.key, encode(message))
+                count += 1
+    if not show:
+        console.print(f"{count} messages", highlight=False)
+
+
 @contextmanager
 def _sent_to(settings: Settings, show: bool) -> Iterator[Callable[[bytes, bytes], None]]:
     """A function that sends a message; on leaving, all of them are acknowledged, or the first refusal is raised."""

@@ -10,6 +10,7 @@ Run alone: python -c "from streams.mapping import load_mapping; print(load_mappi
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -74,7 +75,8 @@ class Mapping(_Strict):
         partition: labels that tell apart the partitions of one UUID; "0" is the accelerator itself.
         index, model, pci_bus_id, host, driver_version, resource_id, mig_instance, mig_profile, job_id: labels.
         metrics: metric name → what it means.
-        time: of files only: the column that holds the end of the sample's interval, and `time_unit`.
+        time: of files only: the column that holds the end of the sample's interval; `time_unit`; `time_origin`: what seconds are counted
+            from (UTC).
     """
 
     source: Literal["dcgm", "prometheus", "file"]
@@ -93,6 +95,7 @@ class Mapping(_Strict):
     job_id: Labels = ()
     time: str | None = None
     time_unit: Literal["iso", "s", "ms"] = "iso"
+    time_origin: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     metrics: dict[str, Metrics] = Field(min_length=1)
 
 

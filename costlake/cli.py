@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from costlake.cli_telemetry import telemetry_app
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
 from costlake.errors import LakeError, RetryableError
@@ -24,6 +25,7 @@ from costlake.summary import print_reconciliation, print_result
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
+app.add_typer(telemetry_app, name="telemetry")
 
 
 @app.command()

@@ -67,7 +67,7 @@ class Consumer:
         metrics: what Prometheus is told.
         batching: when a batch is full.
         monotonic: seconds that never jump; the machine's clock may.
-        options: more options for kafka-python, such as `session_timeout_ms`.
+        options: more options for kafka-python.
     """
 
     def __init__(
@@ -125,6 +125,9 @@ class Consumer:
             "isolation_level": "read_committed",
             "allow_auto_create_topics": False,
             "metadata_max_age_ms": 30_000,
+            # Heartbeats have a thread of their own: a long commit does not delay them.
+            "session_timeout_ms": self._settings.kafka_session_seconds * 1000,
+            "heartbeat_interval_ms": self._settings.kafka_session_seconds * 1000 // 5,
             "partition_assignment_strategy": (CooperativeStickyAssignor,),
             "max_poll_records": 4_000,
             "max_partition_fetch_bytes": 8 << 20,

@@ -7,9 +7,11 @@ Run alone: `python -m tests.streams.fleet BOOTSTRAP TOPIC SECONDS` produces unti
 from __future__ import annotations
 
 import datetime as dt
-import json
+import signal
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -20,6 +22,12 @@ from streams.events import Gpu, GpuProcess, HostTelemetry, encode
 
 START = dt.datetime(2026, 11, 20, 9, 0, tzinfo=dt.UTC)
 GPUS = 2
+POISON = b"\x00 no message"
+
+
+def is_poison(number: int) -> bool:
+    """Which of the producer's messages cannot be used."""
+    return number % 97 == 5
 
 
 def event(number: int, *, at: dt.datetime | None = None, hosts: int = 7, gpus: int = GPUS, prefix: str = "e") -> HostTelemetry:
@@ -109,19 +117,29 @@ def expected(numbers: Sequence[int]) -> tuple[int, int, int, int]:
 
 
 def main() -> None:
-    """Produce for some seconds at about 400 messages a second; print the number of acknowledged events as JSON."""
+    """Produce about 400 messages a second, a few of them poison, for some seconds or until SIGTERM; then say how many were acknowledged."""
     bootstrap, topic, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    client, futures, deadline = producer(bootstrap), [], time.monotonic() + seconds
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    client, futures, deadline = producer(bootstrap), deque(), time.monotonic() + seconds
+    count = acknowledged = 0
     print("go", flush=True)
-    while time.monotonic() < deadline:
-        message = event(len(futures))
-        futures.append(client.send(topic, value=encode(message), key=message.key))
-        if len(futures) % 20 == 0:
-            time.sleep(0.05)
+    while time.monotonic() < deadline and not stop.is_set():
+        for number in range(count, count + 20):
+            message = event(number)
+            futures.append(client.send(topic, value=POISON if is_poison(number) else encode(message), key=message.key))
+        count += 20
+        time.sleep(0.05)
+        # Not faster than the broker answers: what is not acknowledged when the producer ends would be unknown.
+        while len(futures) > 2_000:
+            futures.popleft().get(120)
+            acknowledged += 1
     client.flush(120)
     for future in futures:
         future.get(120)
-    print(json.dumps({"events": len(futures)}), flush=True)
+        acknowledged += 1
+    assert acknowledged == count
+    print(count, flush=True)
 
 
 if __name__ == "__main__":

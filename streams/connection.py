@@ -8,6 +8,7 @@ shows them where no credential is set.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,6 +41,9 @@ def client_options(settings: Settings) -> dict[str, Any]:
             expected="env:PREFIX or file:/path, with USERNAME and PASSWORD",
             next_step="set PREFIX_USERNAME and PREFIX_PASSWORD where the process runs, and name them in COSTLAKE_KAFKA_CREDENTIAL",
         )
+    # At DEBUG, kafka-python writes out the bytes that it sends, and with PLAIN the password is among them.
+    for name in ("kafka.protocol", "kafka.net"):
+        logging.getLogger(name).setLevel(logging.INFO)
     return options | {
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": user,

@@ -27,6 +27,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": [server.strip() for server in settings.kafka_bootstrap.split(",")],
         "security_protocol": settings.kafka_security,
         "bootstrap_timeout_ms": BOOTSTRAP_SECONDS * 1000,
+        # By default a client soon looks only twice a minute whether the broker is back.
+        "reconnect_backoff_max_ms": 2_000,
     }
     if settings.kafka_security != "PLAINTEXT" and settings.kafka_ca_file is not None:
         options["ssl_cafile"] = str(settings.kafka_ca_file)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from costlake.console import TRY_AGAIN
 from costlake.delta import Lake
 from costlake.settings import PROJECT_ROOT, Settings
 from tests.streams import broker, fleet
@@ -57,17 +58,16 @@ class Victims:
             self.start(name)
 
     def kill(self, name: str) -> bool:
-        """kill -9 and start anew; False where it had ended by itself."""
+        """kill -9 and start anew; False where it had ended by itself, to be tried again later: the broker was away for long."""
         process = self._running[name]
         lived = process.poll() is None
         if lived:
             os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode != TRY_AGAIN:
+            pytest.fail(f"{name} ended with {process.returncode}: {(self._folder / f'{name}.log').read_text()[-3000:]}")
         process.wait()
         self.start(name)
         return lived
-
-    def dead(self) -> list[str]:
-        return [name for name, process in self._running.items() if process.poll() is not None]
 
     def end(self) -> None:
         for process in self._running.values():
@@ -109,12 +109,11 @@ def test_kills_at_random_instants_lose_and_double_nothing(
                 time.sleep(chance.uniform(0.0, 2.0))
                 kafka.start()
             elif not victims.kill(name):
-                pytest.fail(f"{name} ended by itself: {(tmp_path / f'{name}.log').read_text()[-3000:]}")
+                continue
             killed[name] += 1
         producer.send_signal(signal.SIGTERM)
         output, _ = producer.communicate(timeout=180)
         assert producer.returncode == 0
-        assert victims.dead() == []
     finally:
         producer.kill()
         victims.end()

@@ -27,6 +27,7 @@ PROCESS = pa.struct(
         pa.field("pod", TEXT),
         pa.field("container", TEXT),
         pa.field("job_id", TEXT),
+        pa.field("allocation_ratio", MEASURE),
     ]
 )
 
@@ -47,10 +48,14 @@ GPU_TELEMETRY = TableSpec(
             pa.field("gpu_uuid", TEXT),
             pa.field("gpu_index", COUNT),
             pa.field("model_name", TEXT),
+            pa.field("vendor", TEXT),
+            pa.field("accelerator_kind", TEXT),
+            pa.field("pci_bus_id", TEXT),
             pa.field("mig_gpu_instance_id", COUNT),
             pa.field("mig_compute_instance_id", COUNT),
             pa.field("mig_profile", TEXT),
             pa.field("gpu_utilization_percent", MEASURE),
+            pa.field("memory_utilization_percent", MEASURE),
             pa.field("sm_active_ratio", MEASURE),
             pa.field("tensor_active_ratio", MEASURE),
             pa.field("gr_engine_active_ratio", MEASURE),
@@ -61,6 +66,9 @@ GPU_TELEMETRY = TableSpec(
             pa.field("power_limit_watts", MEASURE),
             pa.field("energy_joules", MEASURE),
             pa.field("temperature_celsius", MEASURE),
+            pa.field("sm_clock_mhz", COUNT),
+            pa.field("memory_clock_mhz", COUNT),
+            pa.field("throttle_reasons", pa.list_(TEXT)),
             pa.field("xid", COUNT),
             pa.field("processes", pa.list_(PROCESS)),
             pa.field("_extra", TEXT),  # fields of newer collectors, as JSON

@@ -1,7 +1,8 @@
-"""`costlake telemetry`: GPU telemetry on its way to Kafka.
+"""`costlake telemetry`: GPU telemetry to Kafka, and from Kafka into the lake.
 
-Data flow: options → `streams.collector`, `streams.simulator` → Kafka (COSTLAKE_KAFKA_… say where). Neither needs a lake: a collector
-runs on GPU hosts that have none, so its failures go to stderr and the exit status, not into `ops.runs`.
+Data flow: options → `streams.collector`, `streams.simulator`, `streams.samplefiles` → Kafka (COSTLAKE_KAFKA_… say where) →
+`streams.consumer` → the lake. What sends needs no lake: a collector runs on GPU hosts that have none, so its failures go to stderr and the
+exit status, not into `ops.runs`.
 Run alone: costlake telemetry --help
 """
 
@@ -19,8 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from costlake.console import FATAL, TRY_AGAIN, console, print_error
+from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported
+from costlake.delta import Lake
 from costlake.errors import BrokerUnavailable, CostlakeError, RetryableError
 from costlake.periods import SystemClock
 from costlake.settings import Settings
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from streams.delivery import Sender
     from streams.events import HostTelemetry
 
-telemetry_app = typer.Typer(no_args_is_help=True, help="GPU telemetry: collect it, simulate it.")
+telemetry_app = typer.Typer(no_args_is_help=True, help="GPU telemetry: to Kafka, and from Kafka into the lake.")
 
 _GRACE_SECONDS = 20.0
 
@@ -60,7 +63,7 @@ def collect(
     from streams.spool import Spool
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a line per try; streams.delivery says once what is the matter
+    logging.getLogger("kafka").propagate = False  # a line per try; streams.delivery says once what is the matter
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per scrape
     settings, clock, registry = Settings.load(), SystemClock(), CollectorRegistry()
     length = dt.timedelta(seconds=interval)
@@ -165,6 +168,55 @@ def replay(
                 count += 1
     if not show:
         console.print(f"{count} messages", highlight=False)
+
+
+@telemetry_app.command()
+def consume(
+    once: Annotated[bool, typer.Option("--once", help="Stop when all that the topic holds is in the table.")] = False,
+    seconds: Annotated[float, typer.Option(help="Commit at the latest when the first record of a batch is that old.")] = 5.0,
+    metrics_port: Annotated[int, typer.Option(help="Serve Prometheus' metrics on this port; 0: do not.")] = 0,
+    metrics_address: Annotated[str, typer.Option(help="Address for --metrics-port.")] = "127.0.0.1",
+) -> None:
+    """Kafka → bronze.gpu_telemetry, exactly once; SIGTERM commits what was read and stops."""
+    from streams.consumer import Batching, Consumer
+    from streams.metrics import ConsumerMetrics
+    from streams.sink import Sink
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings, clock, stop, metrics = Settings.load(), SystemClock(), _stopped_by_signals(), ConsumerMetrics()
+    if metrics_port:
+        from prometheus_client import start_http_server
+
+        start_http_server(metrics_port, metrics_address, metrics.registry)
+    with reported("telemetry consume") as record:
+        consumer = Consumer(settings, Sink(Lake(settings), clock), metrics, Batching(seconds=seconds))
+        totals = consumer.run(stop, once=once)
+        record.detail.update({"rows": totals.rows, "dead_letters": totals.dead_letters} if totals.commits else {})
+    console.print(
+        f"{totals.messages} messages, {totals.rows} rows in {totals.commits} commits, {totals.dead_letters} dead letters, "
+        f"{totals.refused} commits refused",
+        highlight=False,
+    )
+
+
+@telemetry_app.command("dead-letters")
+def dead_letters(limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 50) -> None:
+    """Messages that could not be used, and gaps in the topic."""
+    from streams.tables import GPU_DEAD_LETTERS
+
+    lake = Lake(Settings.load())
+    with reported("telemetry dead-letters"):
+        scan = lake.scan_sql(GPU_DEAD_LETTERS.layer, GPU_DEAD_LETTERS.name, GPU_DEAD_LETTERS)
+        connection = lake.connect()
+        rows = connection.execute(
+            f'SELECT recorded_at, topic, "partition", "offset", step, error_type, octet_length(payload), split_part(error, chr(10), 1) '
+            f"FROM ({scan}) ORDER BY recorded_at DESC LIMIT {int(limit)}"
+        ).fetchall()
+        connection.close()
+    table = Table("recorded", "topic", "partition", "offset", "step", "error", "bytes", "what")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         kafka_bootstrap: brokers to ask first, host:port, separated by commas.
         kafka_topic: topic of the GPU telemetry.
         kafka_group: consumer group that shares the topic's partitions.
+        kafka_session_seconds: a consumer of which the group hears nothing for so long has lost its partitions to the others.
         kafka_security: how the brokers are reached; with SASL a user and password are sent, so only over TLS.
         kafka_sasl_mechanism: how they are shown.
         kafka_credential: reference to USERNAME and PASSWORD (costlake/credentials.py).
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_topic: str = "gpu-telemetry"
     kafka_group: str = "costlake"
+    kafka_session_seconds: int = Field(default=15, ge=1)
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_credential: str | None = None

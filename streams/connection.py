@@ -8,6 +8,7 @@ shows them where no credential is set.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": [server.strip() for server in settings.kafka_bootstrap.split(",")],
         "security_protocol": settings.kafka_security,
         "bootstrap_timeout_ms": BOOTSTRAP_SECONDS * 1000,
+        # By default a client soon looks only twice a minute whether the broker is back.
+        "reconnect_backoff_max_ms": 2_000,
     }
     if settings.kafka_security != "PLAINTEXT" and settings.kafka_ca_file is not None:
         options["ssl_cafile"] = str(settings.kafka_ca_file)
@@ -40,6 +43,9 @@ def client_options(settings: Settings) -> dict[str, Any]:
             expected="env:PREFIX or file:/path, with USERNAME and PASSWORD",
             next_step="set PREFIX_USERNAME and PREFIX_PASSWORD where the process runs, and name them in COSTLAKE_KAFKA_CREDENTIAL",
         )
+    # At DEBUG, kafka-python writes out the bytes that it sends, and with PLAIN the password is among them.
+    for name in ("kafka.protocol", "kafka.net"):
+        logging.getLogger(name).setLevel(logging.INFO)
     return options | {
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": user,

@@ -106,7 +106,7 @@ def read_samples(
 ) -> list[Scrape]:
     """(metric, labels, value) of one instant → hosts with their readings, in order of appearance."""
     ranks = {name: rank for rank, name in enumerate(mapping.metrics)}
-    listed = list(rows)
+    listed = [(name, {**mapping.constants, **labels}, value) for name, labels, value in rows]
     exported = any(labels.get(f"exported_{name}") for _, labels, _ in listed for name in _PLACE)
     hosts: dict[str | None, Scrape] = {}
     found: dict[str | None, dict[tuple[str, int | None], _Found]] = {}
@@ -195,8 +195,8 @@ def _take(found: _Found, metric: Metric, rank: int, value: Decimal | None) -> No
 
 def _typed(name: str, value: Decimal) -> Any:
     if name in _COUNTS:
-        # A count with a fraction is none: it stays a Decimal, which the message refuses for this field.
-        return int(value) if value == value.to_integral_value() else value
+        # Some sources give bytes as a mean over a minute; an error code with a fraction is none, and the message refuses a Decimal there.
+        return round(value) if name != "xid" or value == value.to_integral_value() else value
     # The message has watts and joules to the millionth.
     return round(value, 6) if name in _TO_THE_MILLIONTH else value
 

@@ -74,6 +74,7 @@ class Mapping(_Strict):
         uuid: ways to name an accelerator; each is labels whose values are joined by `/`.
         partition: labels that tell apart the partitions of one UUID; "0" is the accelerator itself.
         index, model, pci_bus_id, host, driver_version, resource_id, mig_instance, mig_profile, job_id: labels.
+        constants: labels of every sample, where a source leaves something out (a file of one GPU that does not name it).
         metrics: metric name → what it means.
         time: of files only: the column that holds the end of the sample's interval; `time_unit`; `time_origin`: what seconds are counted
             from (UTC).
@@ -93,6 +94,7 @@ class Mapping(_Strict):
     mig_instance: Labels = ()
     mig_profile: Labels = ()
     job_id: Labels = ()
+    constants: dict[str, str] = Field(default_factory=dict)
     time: str | None = None
     time_unit: Literal["iso", "s", "ms"] = "iso"
     time_origin: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -18,11 +18,15 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from typer.testing import CliRunner
 
+from costlake.cli import app
 from costlake.errors import BrokerRefused, BrokerUnavailable, ConfigError
 from costlake.settings import PROJECT_ROOT, Settings
 from streams.delivery import DeliveryMetrics, Forwarder, Sender, kafka_producer
-from streams.events import decode
+from streams.events import decode, encode
+from streams.fleet import build_fleet
+from streams.simulator import ticks
 from streams.spool import Spool
 from tests.streams.small_broker import SmallBroker, free_port, needed
 
@@ -79,6 +83,7 @@ def test_a_broker_that_is_away_leaves_everything_in_the_spool_and_gets_it_in_ord
     spool.close()
 
 
+@pytest.mark.slow
 def test_a_broker_that_hangs_in_the_middle_costs_nothing_and_the_order_stays(broker: SmallBroker, tmp_path: Path) -> None:
     broker.start(TOPIC)
     spool = Spool(tmp_path / "spool", 8 << 20)
@@ -138,6 +143,7 @@ DRAIN = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_sender_loses_nothing_and_what_comes_twice_is_the_same_message(broker: SmallBroker, tmp_path: Path) -> None:
     broker.start(TOPIC)
     spool = Spool(tmp_path / "spool", 8 << 20, segment_bytes=20_000)
@@ -164,6 +170,18 @@ def test_kill_9_of_the_sender_loses_nothing_and_what_comes_twice_is_the_same_mes
     again = Spool(tmp_path / "spool", 1 << 30)
     assert again.waiting == 0
     again.close()
+
+
+def test_the_simulator_sends_a_fleet_and_says_how_much(broker: SmallBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker.start(TOPIC)
+    monkeypatch.setenv("COSTLAKE_KAFKA_BOOTSTRAP", broker.bootstrap)
+    monkeypatch.setenv("COSTLAKE_KAFKA_TOPIC", TOPIC)
+    start = dt.datetime(2026, 10, 5, 12, tzinfo=dt.UTC)
+    done = CliRunner().invoke(app, ["telemetry", "simulate", "--gpus", "16", "--seconds", "5", "--start", start.isoformat(), "--as-fast"])
+    assert done.exit_code == 0, done.output
+    sent = [encode(message) for tick in ticks(build_fleet(7, 16), start, 1.0, 5) for message in tick]
+    assert sorted(broker.values(TOPIC)) == sorted(sent)
+    assert done.stdout.startswith(f"{len(sent)} messages, ")
 
 
 PAGE = 'DCGM_FI_DEV_POWER_USAGE{gpu="0",UUID="GPU-0",hostname="node-1"} 68.347\n'

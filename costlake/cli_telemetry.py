@@ -24,7 +24,7 @@ from rich.table import Table
 
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported
 from costlake.delta import Lake
-from costlake.errors import BrokerUnavailable, CostlakeError, RetryableError
+from costlake.errors import BrokerUnavailable, ConfigError, CostlakeError, RetryableError
 from costlake.periods import SystemClock
 from costlake.settings import Settings
 
@@ -74,7 +74,15 @@ def collect(
         metrics = room.CollectorMetrics(registry)
         stop = _stopped_by_signals()
         if metrics_port is not None:
-            start_http_server(metrics_port, registry=registry)
+            try:
+                start_http_server(metrics_port, registry=registry)
+            except OSError as error:
+                raise ConfigError(
+                    f"the metrics cannot be served ({error})",
+                    where=f"port {metrics_port}",
+                    expected="a port that nobody uses",
+                    next_step="choose another --metrics-port",
+                ) from error
         if show:
 
             def put(message: HostTelemetry) -> None:

@@ -37,6 +37,7 @@ LOG = logging.getLogger(__name__)
 # How far wall clock and monotonic clock may part from one interval to the next before the wall clock counts as set.
 _DRIFT = dt.timedelta(seconds=1)
 _SCRAPE_SECONDS = 5.0
+_LONGEST_NAME, _MOST_GPUS = 256, 1024  # as streams.events has them
 _FRESH = dt.timedelta(minutes=1)  # a file of an exporter may be that old even if we look more often
 _LARGEST_SCRAPE = 64 << 20
 _DMI = Path("/sys/class/dmi/id/board_asset_tag")  # EC2's Nitro machines have their instance id here
@@ -103,14 +104,17 @@ class ExporterSource:
     def _page(self) -> str:
         import httpx
 
+        content = bytearray()
         try:
-            answer = httpx.get(self._location, timeout=_SCRAPE_SECONDS, follow_redirects=False)
-            answer.raise_for_status()
+            with httpx.stream("GET", self._location, timeout=_SCRAPE_SECONDS, follow_redirects=False) as answer:
+                answer.raise_for_status()
+                for part in answer.iter_bytes():
+                    content += part
+                    if len(content) > _LARGEST_SCRAPE:
+                        raise self._unavailable("it does not end", f"a scrape of at most {_LARGEST_SCRAPE} bytes")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unavailable(str(error), "an exporter that answers within seconds") from error
-        if len(answer.content) > _LARGEST_SCRAPE:
-            raise self._unavailable(f"{len(answer.content)} bytes", f"a scrape of at most {_LARGEST_SCRAPE} bytes")
-        return answer.text
+        return content.decode(errors="replace")
 
     def _file(self, path: Path) -> str:
         try:
@@ -189,6 +193,14 @@ class Collector:
                 expected="at least 0.1 seconds, and at least one sample in it",
                 next_step="choose another --interval or --sample-every",
             )
+        names = (self.place.cluster, self.place.host, self.place.resource_id or "-")
+        if not all(0 < len(name) <= _LONGEST_NAME for name in names):
+            raise ConfigError(
+                "the collector's place has no name",
+                where=f"cluster {self.place.cluster!r}, host {self.place.host!r}, resource id {self.place.resource_id!r}",
+                expected=f"1 to {_LONGEST_NAME} characters each",
+                next_step="give --cluster, --host and --resource-id as the bill and the scheduler have them",
+            )
 
     def run(self, stop: threading.Event, healthy: Callable[[], None] = lambda: None) -> None:
         """Measure until `stop`; what is begun then is left out. `healthy` is called after each interval and may raise."""
@@ -247,10 +259,16 @@ class Collector:
                 by_host.setdefault(scrape.host or self.place.host, []).append(scrape)
         messages = []
         for host, of_host in by_host.items():
-            gpus, dropped = gpus_of(mean_of([scrape.readings for scrape in of_host]))
+            try:
+                gpus, dropped = gpus_of(mean_of([scrape.readings for scrape in of_host]))
+            except NoAccelerator as error:
+                self.metrics.failures.labels(type(error).__name__).inc()
+                LOG.error("the interval of host %r is missing: %s", host, error)
+                continue
             for name in dropped:
                 self.metrics.dropped.labels(name).inc()
-            if not gpus:
+            if not gpus or not 0 < len(host) <= _LONGEST_NAME or len(gpus) > _MOST_GPUS:
+                LOG.error("the interval of host %.80r with %d accelerators is missing: no such host", host, len(gpus))
                 continue
             latest = of_host[-1]
             # The machine's own id on the bill belongs to the machine: a scrape of another host must not get it.

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from pydantic import ValidationError
+
 from costlake.errors import FatalError
 from streams.events import GpuProcess, MigInstance
 from streams.mapping import PARTS, Mapping, Metric
@@ -90,7 +92,16 @@ def scrapes(text: str, mapping: Mapping, *, pods_mapped: bool | None = None) -> 
             expected='lines `metric{label="value"} number`',
             next_step="open the URL: a proxy's error page, or another port's service, may answer",
         ) from error
-    found = read_samples(rows, mapping, pods_mapped=pods_mapped)
+    try:
+        found = read_samples(rows, mapping, pods_mapped=pods_mapped)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise MalformedScrape(
+            f"a label is none of a pod or of a MIG instance ({'.'.join(str(part) for part in first['loc'])}: {first['msg']})",
+            where=f"scrape of {len(text)} characters",
+            expected="names of at most 256 characters, instance ids of 32 bits",
+            next_step="look at the scrape; what relabels it may be wrong",
+        ) from error
     if not found:
         raise MalformedScrape(
             "the exporter names no accelerator",
@@ -185,7 +196,7 @@ def _take(found: _Found, metric: Metric, rank: int, value: Decimal | None) -> No
         return
     value, name, reading = value * metric.factor, metric.field, found.reading
     if name == "throttle_reasons":
-        reading[name] = throttle_names(int(value))
+        reading[name] = throttle_names(int(value)) if value >= 0 else None
     elif metric.add:
         reading[name] = _typed(name, reading.get(name, 0) + value)
     elif rank <= found.ranks.get(name, rank):

@@ -174,6 +174,15 @@ def test_a_host_without_accelerators_is_said_at_the_start() -> None:
     assert judged(Readings(lambda look: error(SourceUnavailable))), "an exporter that starts later than we do"
 
 
+def test_a_host_with_a_senseless_name_or_accelerator_costs_that_host_only() -> None:
+    hosts = [Scrape("x" * 300, readings=[{"gpu_uuid": "a"}]), Scrape("bad", readings=[{"gpu_uuid": "x" * 300}])]
+    made, messages = collector(lambda look: [*hosts, Scrape("good", readings=[{"gpu_uuid": "b"}])], Time())
+    made.one(made.clock.wait)  # type: ignore[attr-defined]
+    assert [message.host for message in messages] == ["good"]
+    with pytest.raises(ConfigError):
+        collector(lambda look: 1, Time(), place=Place("", "node-1"))
+
+
 def test_an_interval_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(ConfigError):
         collector(lambda look: 1, Time(), samples=0)

@@ -144,6 +144,25 @@ def test_whatever_answers_on_the_port_only_a_typed_error_comes_out(text: str) ->
         scrapes(text, DCGM)
 
 
+labels = st.dictionaries(
+    st.sampled_from(["UUID", "gpu", "GPU_I_ID", "GPU_I_PROFILE", "hostname", "pod", "namespace", "modelName", "exported_pod", "hpc_job"]),
+    st.text(max_size=300) | st.sampled_from(["0", "7", "99999999999", "٣", "x" * 257]),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(DCGM.metrics)), labels, st.floats() | st.integers(-(2**70), 2**70)), max_size=6))
+def test_whatever_stands_in_the_labels_and_values_the_collector_goes_on(samples: list[tuple[str, dict[str, str], float]]) -> None:
+    def escaped(text: str) -> str:
+        return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+    text = "".join(line(metric, value, **{key: escaped(each) for key, each in named.items()}) for metric, named, value in samples)
+    try:
+        for scrape in scrapes(text, DCGM):
+            gpus_of(scrape.readings)
+    except (MalformedScrape, NoAccelerator) as error:
+        assert error.next_step  # noqa: PT017 - both outcomes are right; a third is not
+
+
 def test_amd_partitions_are_accelerators_of_their_own() -> None:
     amd = load_mapping("amd")
     base = {

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from costlake.errors import ConfigError, RetryableError
+from costlake.errors import ConfigError, CostlakeError, RetryableError
 from costlake.periods import Clock
 from streams.delivery import Sender
 from streams.events import HostTelemetry, MalformedMessage, encode
@@ -38,6 +38,7 @@ LOG = logging.getLogger(__name__)
 _DRIFT = dt.timedelta(seconds=1)
 _SCRAPE_SECONDS = 5.0
 _LONGEST_NAME, _MOST_GPUS = 256, 1024  # as streams.events has them
+_GIVE_UP = 20  # intervals
 _FRESH = dt.timedelta(minutes=1)  # a file of an exporter may be that old even if we look more often
 _LARGEST_SCRAPE = 64 << 20
 _DMI = Path("/sys/class/dmi/id/board_asset_tag")  # EC2's Nitro machines have their instance id here
@@ -183,6 +184,7 @@ class Collector:
     metrics: CollectorMetrics
     samples: int = 1
     monotonic: Callable[[], float] = time.monotonic
+    _last_error: CostlakeError | None = field(default=None, init=False)
     _last: tuple[dt.datetime, float] | None = field(default=None, init=False)  # end of the last interval by both clocks
 
     def __post_init__(self) -> None:
@@ -203,15 +205,28 @@ class Collector:
             )
 
     def run(self, stop: threading.Event, healthy: Callable[[], None] = lambda: None) -> None:
-        """Measure until `stop`; what is begun then is left out. `healthy` is called after each interval and may raise."""
+        """Measure until `stop`; what is begun then is left out. `healthy` is called after each interval and may raise.
+
+        Raises SourceUnavailable after many intervals without anything measured: the library of a driver that was upgraded under us works
+        again only in a new process, and whoever runs us starts one.
+        """
+        empty = 0
         while not stop.is_set():
-            self.one(stop.wait)
+            empty = 0 if self.one(stop.wait) else empty + 1
             healthy()
+            if empty >= _GIVE_UP and self._last_error is not None:
+                raise SourceUnavailable(
+                    f"nothing was measured in {empty} intervals ({self._last_error.what})",
+                    where=self._last_error.where,
+                    expected=self._last_error.expected,
+                    next_step="start a new process (systemd and Kubernetes do by themselves); if that does not help: "
+                    + self._last_error.next_step,
+                ) from self._last_error
 
     def one(self, wait: Callable[[float], object]) -> list[HostTelemetry]:
         """One interval, from now on: wait, sample, make the messages and hand them over.
 
-        Raises NoAccelerator when the source never had one; what passes is logged and counted.
+        What the source fails in is logged and counted.
         """
         begun = self.monotonic()
         taken: list[list[Scrape]] = []
@@ -221,7 +236,8 @@ class Collector:
                 return []
             try:
                 taken.append(self.source.read())
-            except (SourceUnavailable, MalformedScrape) as error:
+            except (SourceUnavailable, MalformedScrape, NoAccelerator) as error:
+                self._last_error = error
                 self.metrics.failures.labels(type(error).__name__).inc()
                 LOG.error("a sample is missing: %s", error)
         end = self.clock.now()

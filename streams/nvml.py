@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +51,7 @@ class NvmlHost:
         self._lost = self._errors(_LOST)
         self._seen: dict[int, Reading] = {}  # what is known of a GPU by its index, for the time when it is lost
         self._process_times: dict[int, int] = {}  # µs until which process samples were read, per GPU
+        self._failed = False
         self._open()
 
     def _errors(self, names: tuple[str, ...]) -> tuple[type[Exception], ...]:
@@ -98,9 +100,16 @@ class NvmlHost:
         """
         readings: list[Reading] = []
         try:
+            if self._failed:
+                # A driver that was unloaded and loaded again does not know us any more.
+                with suppress(self._nvml.NVMLError_Uninitialized):
+                    self._nvml.nvmlShutdown()
+                self._open()
+                self._failed = False
             for index in range(self._nvml.nvmlDeviceGetCount()):
                 readings += self._gpu(index)
         except self._nvml.NVMLError as error:
+            self._failed = True
             raise SourceUnavailable(
                 f"NVML failed ({error})",
                 where="reading of the GPUs",

@@ -174,6 +174,16 @@ def test_a_host_without_accelerators_is_said_at_the_start() -> None:
     assert judged(Readings(lambda look: error(SourceUnavailable))), "an exporter that starts later than we do"
 
 
+def test_after_many_intervals_without_a_reading_a_new_process_has_to_try() -> None:
+    made, messages = collector(lambda look: 100 if look in (1, 10) else error(SourceUnavailable), Time())
+    stop = threading.Event()
+    stop.wait = made.clock.wait  # type: ignore[attr-defined, method-assign]
+    with pytest.raises(SourceUnavailable):
+        made.run(stop)
+    assert made.source.looks == 10 + 20  # type: ignore[attr-defined]
+    assert len(messages) == 2
+
+
 def test_a_host_with_a_senseless_name_or_accelerator_costs_that_host_only() -> None:
     hosts = [Scrape("x" * 300, readings=[{"gpu_uuid": "a"}]), Scrape("bad", readings=[{"gpu_uuid": "x" * 300}])]
     made, messages = collector(lambda look: [*hosts, Scrape("good", readings=[{"gpu_uuid": "b"}])], Time())

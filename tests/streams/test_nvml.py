@@ -144,6 +144,27 @@ def test_a_machine_without_driver_or_gpu_is_told_what_to_do() -> None:
         NvmlHost(Library("NVMLError_LibRmVersionMismatch"))
 
 
+def test_a_driver_that_was_loaded_anew_is_opened_anew() -> None:
+    class Reloaded(RecordedLibrary):
+        counts, opened = 0, 0
+
+        def nvmlInit(self) -> None:  # noqa: N802
+            self.opened += 1
+
+        def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+            self.counts += 1
+            if self.counts == 2:
+                raise pynvml.NVMLError_Uninitialized
+            return 2
+
+    library = Reloaded(json.loads((FIXTURES / "h100_whole.json").read_text()), pynvml)
+    host = NvmlHost(library)
+    with pytest.raises(SourceUnavailable):
+        host.read()
+    assert len(host.read()) == 2
+    assert library.opened == 2
+
+
 def test_the_recorded_library_asks_nothing_that_pynvml_has_not() -> None:
     asked = set(re.findall(r"nvml\.(nvml\w+|NVML\w+)|\"(nvmlDevice\w+)\"", inspect.getsource(nvml)))
     assert len(asked) > 20

@@ -58,6 +58,7 @@ def collect(
     from prometheus_client import CollectorRegistry, start_http_server
 
     from streams import collector as room
+    from streams import sources
     from streams.delivery import DeliveryMetrics, Forwarder, Sender
     from streams.events import encode
     from streams.spool import Spool
@@ -68,9 +69,9 @@ def collect(
     settings, clock, registry = Settings.load(), SystemClock(), CollectorRegistry()
     length = dt.timedelta(seconds=interval)
     looks = max(1, round(interval / (sample_every or (1.0 if source == "nvml" else interval))))
-    place = room.Place(cluster, host or socket.gethostname(), resource_id or room.machine_resource_id())
+    place = room.Place(cluster, host or socket.gethostname(), resource_id or sources.machine_resource_id())
     with _told():
-        measured = room.judged(room.source_named(source, url, clock, length, pods_mapped))
+        measured = sources.judged(sources.source_named(source, url, clock, length, pods_mapped))
         metrics = room.CollectorMetrics(registry)
         stop = _stopped_by_signals()
         if metrics_port is not None:

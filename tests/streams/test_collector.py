@@ -18,22 +18,12 @@ from typer.testing import CliRunner
 
 from costlake.cli import app
 from costlake.errors import ConfigError, RetryableError
-from streams.collector import (
-    Collector,
-    CollectorMetrics,
-    ExporterSource,
-    Place,
-    event_id,
-    into_spool,
-    judged,
-    machine_resource_id,
-    source_named,
-    still_sending,
-)
+from streams.collector import Collector, CollectorMetrics, Place, event_id, into_spool, still_sending
 from streams.events import HostTelemetry, decode
 from streams.exporters import MalformedScrape, Scrape
 from streams.mapping import load_mapping
 from streams.readings import NoAccelerator, SourceUnavailable
+from streams.sources import ExporterSource, judged, machine_resource_id, source_named
 from streams.spool import Spool
 
 START = dt.datetime(2026, 10, 5, 12, 0, tzinfo=dt.UTC)

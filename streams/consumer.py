@@ -32,20 +32,21 @@ log = logging.getLogger(__name__)
 
 _POLL_MS = 200
 _BACKOFF_SECONDS = 2.0
+_MOST = 4
 
 
 @dataclass(frozen=True)
 class Batching:
-    """When a batch is handed to the sink: at whichever comes first.
+    """When a batch is handed to the sink: at whichever comes first, once the batch before it is written.
 
     Attributes:
         seconds: age of its first record.
-        messages, bytes: its size.
+        messages, bytes: its size. While the sink is busy it grows, up to `_MOST` times as large; then reading waits.
     """
 
     seconds: float = 5.0
-    messages: int = 50_000
-    bytes: int = 96 << 20
+    messages: int = 10_000
+    bytes: int = 32 << 20
 
 
 @dataclass
@@ -151,7 +152,7 @@ class Consumer:
         self._hear()
         self._check_generation()
         self._take(records)
-        if self._in_flight and self._in_flight[0].done():
+        if self._in_flight is not None and self._in_flight[0].done():
             self._settle()
         if self._is_due():
             self._settle()
@@ -281,8 +282,10 @@ class Consumer:
     def _is_due(self) -> bool:
         if not self._buffer:
             return False
-        full = self._buffered[0] >= self._batching.messages or self._buffered[1] >= self._batching.bytes
-        return full or self._monotonic() - self._since >= self._batching.seconds
+        size = max(self._buffered[0] / self._batching.messages, self._buffered[1] / self._batching.bytes)
+        if self._in_flight is not None and not self._in_flight[0].done():
+            return size >= _MOST
+        return size >= 1 or self._monotonic() - self._since >= self._batching.seconds
 
     def _hand_over(self) -> None:
         """The buffer becomes the batch on its way; reading goes on as if it were committed."""

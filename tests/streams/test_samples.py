@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams import samples
@@ -193,13 +193,13 @@ fleets = st.lists(
 
 
 @given(fleets)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_generated_messages_give_the_same_rows_both_ways(sent: list[HostTelemetry]) -> None:
     assert _agree([encode(each) for each in sent]).refused == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=30))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_flipped_bytes_in_a_batch_spoil_only_their_own_message(flips: list[tuple[int, int]]) -> None:
     values = []
     for number, (place, byte) in enumerate(flips):

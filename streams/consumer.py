@@ -19,11 +19,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from costlake.errors import ConcurrentWrite, RecordsLost, RetryableError
+from costlake.errors import ConcurrentWrite, RetryableError
 from costlake.settings import Settings
 from streams.connection import answering, client_options
 from streams.dead_letters import DeadLetter
 from streams.metrics import ConsumerMetrics
+from streams.placement import listener, records_lost, where_to_read
 from streams.positions import Partition, Position
 from streams.sink import Sink, Stretch, Written
 
@@ -31,20 +32,21 @@ log = logging.getLogger(__name__)
 
 _POLL_MS = 200
 _BACKOFF_SECONDS = 2.0
+_MOST = 4
 
 
 @dataclass(frozen=True)
 class Batching:
-    """When a batch is handed to the sink: at whichever comes first.
+    """When a batch is handed to the sink: at whichever comes first, once the batch before it is written.
 
     Attributes:
         seconds: age of its first record.
-        messages, bytes: its size.
+        messages, bytes: its size. While the sink is busy it grows, up to `_MOST` times as large; then reading waits.
     """
 
     seconds: float = 5.0
-    messages: int = 50_000
-    bytes: int = 96 << 20
+    messages: int = 10_000
+    bytes: int = 32 << 20
 
 
 @dataclass
@@ -86,12 +88,15 @@ class Consumer:
         self._options = options or {}
         self._events: deque[tuple[str, list[Any]]] = deque()  # from kafka-python's thread
         self._lost: set[Any] = set()  # assigned, but where to read is not known (any more)
+        self._beyond: set[Any] = set()  # the broker says that it does not have what was to be read next
         self._reached: dict[Any, tuple[Partition, Position, int]] = {}  # partition, what the table says (soon), next offset to read
+        self._committed: dict[Any, int] = {}  # next offset by the table
         self._buffer: dict[Any, Stretch] = {}
         self._buffered = [0, 0]  # messages, bytes
         self._since = 0.0
         self._in_flight: tuple[Future[Written], list[Any], list[Stretch], float] | None = None
         self._failures = 0
+        self._idle = False  # the last poll brought nothing
 
     def run(self, stop: threading.Event, *, once: bool = False) -> Totals:
         """Consume until `stop` is set, then commit what was read; with `once`, until all that the topic has is in the table.
@@ -135,7 +140,7 @@ class Consumer:
             **self._options,
         }
         kafka = KafkaConsumer(**options)
-        kafka.subscribe([self._settings.kafka_topic], listener=_listener(kafka, self._events))
+        kafka.subscribe([self._settings.kafka_topic], listener=listener(kafka, self._events))
         return kafka
 
     def _turn(self) -> None:
@@ -143,10 +148,11 @@ class Consumer:
         self._hear()
         self._place()
         records = self._poll()
+        self._idle = not records
         self._hear()
         self._check_generation()
         self._take(records)
-        if self._in_flight and self._in_flight[0].done():
+        if self._in_flight is not None and self._in_flight[0].done():
             self._settle()
         if self._is_due():
             self._settle()
@@ -162,6 +168,7 @@ class Consumer:
             else:
                 self._lost -= set(partitions)
                 for tp in partitions:
+                    self._committed.pop(tp, None)
                     for gauge in (self.metrics.lag, self.metrics.position):
                         gauge.remove(tp.topic, str(tp.partition))
 
@@ -183,25 +190,32 @@ class Consumer:
 
     def _place(self) -> None:
         """Seek from the table; a gap is recorded and raised."""
+        from kafka.errors import RetriableError
+
         if not self._lost:
             return
         self._settle()
         wanted = sorted(self._lost & set(self._kafka.assignment()))
-        first, last = self._kafka.beginning_offsets(wanted), self._kafka.end_offsets(wanted)
+        try:
+            first, last = self._kafka.beginning_offsets(wanted), self._kafka.end_offsets(wanted)
+        except RetriableError as error:
+            self._wait_for_broker(error)
+            return
         places = {tp: Partition(tp.topic, tp.partition, self._topic_id(tp.topic)) for tp in wanted}
         positions = self._sink.positions(places.values())
         gaps = []
         for tp, place in places.items():
             position = positions[place]
-            offset, what = _where(place, position, first[tp], last[tp])
+            offset, what = where_to_read(place, position, first[tp], last[tp], beyond=tp in self._beyond)
             if what is not None:
                 known_end = offset if offset > (position.offset or 0) else None
                 gaps.append(
-                    (DeadLetter(place, position.offset or 0, known_end, "gap", _records_lost(place, position, what)), position, offset)
+                    (DeadLetter(place, position.offset or 0, known_end, "gap", records_lost(place, position, what)), position, offset)
                 )
             else:
                 self._kafka.seek(tp, offset)
                 self._reached[tp] = (place, position, offset)
+                self._committed[tp] = offset
         for gap, position, offset in gaps:
             log.error("%s", gap.error)
             self._sink.skip(gap, position, offset)
@@ -210,6 +224,7 @@ class Consumer:
             raise gaps[0][0].error
         self._kafka.resume(*self._lost & set(self._kafka.assignment()))
         self._lost.clear()
+        self._beyond.clear()
 
     def _topic_id(self, topic: str) -> str | None:
         # kafka-python learns the id with the topic's metadata and offers it nowhere else on the consumer.
@@ -223,14 +238,22 @@ class Consumer:
             self._look_up_again(changed)
 
     def _poll(self) -> dict[Any, list[Any]]:
-        from kafka.errors import LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
+        from kafka.errors import LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError, RetriableError
 
         try:
             return dict(self._kafka.poll(timeout_ms=_POLL_MS))
         except (OffsetOutOfRangeError, LogTruncationError, NoOffsetForPartitionError) as error:
             log.warning("reading position lost: %s", error)
+            self._beyond |= set(self._reached)
             self._look_up_again(list(self._reached))
-            return {}
+        except RetriableError as error:
+            self._wait_for_broker(error)
+        return {}
+
+    def _wait_for_broker(self, error: Exception) -> None:
+        """A broker that was there and does not answer now is waited for: what is read so far is not at risk."""
+        log.warning("Kafka does not answer, trying again: %s", error)
+        time.sleep(1.0)
 
     def _take(self, records: dict[Any, list[Any]]) -> None:
         if records and not self._buffer:
@@ -249,15 +272,20 @@ class Consumer:
             self._reached[tp] = (place, before, stretch.end)
             self._buffered[0] += len(values)
             self._buffered[1] += sum(len(value or b"") for value in values)
-            highwater = self._kafka.highwater(tp)
-            if highwater is not None:
-                self.metrics.lag.labels(tp.topic, str(tp.partition)).set(highwater - start)
+            self._tell_lag(tp)
+
+    def _tell_lag(self, tp: Any) -> None:
+        highwater = self._kafka.highwater(tp)
+        if highwater is not None and tp in self._committed:
+            self.metrics.lag.labels(tp.topic, str(tp.partition)).set(highwater - self._committed[tp])
 
     def _is_due(self) -> bool:
         if not self._buffer:
             return False
-        full = self._buffered[0] >= self._batching.messages or self._buffered[1] >= self._batching.bytes
-        return full or self._monotonic() - self._since >= self._batching.seconds
+        size = max(self._buffered[0] / self._batching.messages, self._buffered[1] / self._batching.bytes)
+        if self._in_flight is not None and not self._in_flight[0].done():
+            return size >= _MOST
+        return size >= 1 or self._monotonic() - self._since >= self._batching.seconds
 
     def _hand_over(self) -> None:
         """The buffer becomes the batch on its way; reading goes on as if it were committed."""
@@ -311,6 +339,8 @@ class Consumer:
         for tp, stretch in zip(keys, stretches, strict=True):
             if tp in mine:
                 self.metrics.position.labels(tp.topic, str(tp.partition)).set(stretch.end)
+                self._committed[tp] = stretch.end
+                self._tell_lag(tp)
         # For people who watch the group with Kafka's tools; nothing reads it back.
         ends = {tp: OffsetAndMetadata(s.end, "", -1) for tp, s in zip(keys, stretches, strict=True) if tp in mine}
         if ends:
@@ -329,55 +359,10 @@ class Consumer:
         mine = self._kafka.assignment()
         if not mine or self._lost:
             return False
+        if not self._idle:
+            return False
         last = self._kafka.end_offsets(sorted(mine))
         if any(tp not in self._reached or self._kafka.position(tp) < end for tp, end in last.items()):
             return False
         self._flush()
         return not self._lost
-
-
-def _listener(kafka: Any, events: deque[tuple[str, list[Any]]]) -> Any:
-    """The group's news, put aside for the consumer's own thread: kafka-python calls this in its own, which must not wait for an answer."""
-    from kafka import ConsumerRebalanceListener
-
-    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-        def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-            partitions = list(assigned)
-            for tp in partitions:
-                # Nothing is read before the table was asked.
-                kafka.seek(tp, 0)
-            kafka.pause(*partitions)
-            events.append(("assigned", partitions))
-
-        def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-            events.append(("revoked", list(revoked)))
-
-        def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-            events.append(("revoked", list(lost)))
-
-    return Listener()
-
-
-def _where(place: Partition, position: Position, first: int, last: int) -> tuple[int, str | None]:
-    """Where to read, and what is wrong with going on there without a word."""
-    if position.offset is None:
-        return first, None
-    if place.generation is not None and position.generation not in (None, place.generation):
-        return first, "the topic was deleted and made anew; what the old one held behind this offset is gone"
-    if position.offset > last:
-        if position.generation is not None:
-            return last, f"the topic ends at {last}: the broker lost records that are in the table, and gives their offsets again"
-        return first, f"the topic ends at {last}: it was made anew, or the broker lost records"
-    if position.offset < first:
-        return first, f"the topic begins at {first}: the broker has deleted records before they were read"
-    return position.offset, None
-
-
-def _records_lost(place: Partition, position: Position, what: str) -> RecordsLost:
-    return RecordsLost(
-        what,
-        where=f"topic {place.topic}, partition {place.number}, offset {position.offset}",
-        expected=f"a topic of the same id that holds offset {position.offset}",
-        next_step="start the consumer again: it goes on behind the gap, which is in bronze.gpu_dead_letters (step gap); "
-        "then give the topic a longer retention, or find out who made it anew",
-    )

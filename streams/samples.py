@@ -28,7 +28,11 @@ from streams.tables import GPU_TELEMETRY, MEASURE, PROCESS
 _RATIOS = ("sm_active_ratio", "tensor_active_ratio", "gr_engine_active_ratio", "dram_active_ratio")
 # Field → the greatest value allowed, as in streams.events; all are at least 0.
 _COUNTS = {"gpu_index": 2**32 - 1, "memory_used_bytes": 2**50, "memory_total_bytes": 2**50, "xid": 2**32 - 1}
-_MEASURES = {"gpu_utilization_percent": 100, **dict.fromkeys(_RATIOS, 1), "power_watts": 100_000, "power_limit_watts": 100_000}
+_COUNTS |= {"sm_clock_mhz": 100_000, "memory_clock_mhz": 100_000}
+_PERCENTS = ("gpu_utilization_percent", "memory_utilization_percent")
+_MEASURES = {**dict.fromkeys(_PERCENTS, 100), **dict.fromkeys(_RATIOS, 1), "power_watts": 100_000, "power_limit_watts": 100_000}
+_GPU_NAMES = ("model_name", "vendor", "accelerator_kind", "pci_bus_id")
+_PROCESS_MEASURES = {"sm_utilization_percent": 100, "allocation_ratio": 1}
 # Plain decimals, no exponent, at most six places. Fifteen digits keep joules below 10^15.
 _DECIMAL = r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?$"
 _SIGNED = r"^-?(0|[1-9][0-9]{0,2})(\.[0-9]{1,6})?$"
@@ -44,7 +48,7 @@ _MIG = pa.struct([pa.field("gpu_instance_id", COUNT), pa.field("compute_instance
 _GPU_FIELDS = [
     field
     for field in GPU_TELEMETRY.schema
-    if field.name in ("gpu_uuid", "model_name", "energy_joules", "temperature_celsius", *_COUNTS, *_MEASURES)
+    if field.name in ("gpu_uuid", "energy_joules", "temperature_celsius", "throttle_reasons", *_GPU_NAMES, *_COUNTS, *_MEASURES)
 ]
 _GPU = pa.struct(
     [
@@ -201,7 +205,8 @@ def _gpu_columns(gpus: pa.Array) -> tuple[dict[str, pa.Array], pa.Array]:
     checks = [
         gpus.is_valid(),
         _name_holds(given["gpu_uuid"], required=True),
-        _name_holds(given["model_name"]),
+        *(_name_holds(given[name]) for name in _GPU_NAMES),
+        _all_names_hold(given["throttle_reasons"]),
         _name_holds(slices["mig_profile"]),
         _count_holds(slices["mig_compute_instance_id"], 2**32 - 1),
         _count_holds(slices["mig_gpu_instance_id"], 2**32 - 1),
@@ -221,15 +226,24 @@ def _process_lists(lists: pa.Array) -> tuple[pa.Array, pa.Array]:
     """The lists with their numbers as the table has them, and for each accelerator whether its processes' rules hold."""
     flat = pc.list_flatten(lists)
     fields = {field.name: pc.struct_field(flat, field.name) for field in PROCESS}
-    percent, percent_holds = _number(fields["sm_utilization_percent"], _DECIMAL, 100)
+    checks = []
+    for name, most in _PROCESS_MEASURES.items():
+        fields[name], holds = _number(fields[name], _DECIMAL, most)
+        checks.append(holds)
     names = [_name_holds(fields[name]) for name in ("namespace", "pod", "container", "job_id")]
     sizes = [_count_holds(fields["pid"], 2**32 - 1), _count_holds(fields["memory_used_bytes"], 2**50)]
-    good = _and(flat.is_valid(), fields["pid"].is_valid(), percent_holds, *names, *sizes)
+    good = _and(flat.is_valid(), *checks, *names, *sizes)
     spoilt = _is_in(len(lists), pc.list_parent_indices(lists).filter(pc.invert(good)))
-    values = pa.StructArray.from_arrays([{**fields, "sm_utilization_percent": percent}[f.name] for f in PROCESS], fields=list(PROCESS))
+    values = pa.StructArray.from_arrays([fields[f.name] for f in PROCESS], fields=list(PROCESS))
     ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return pa.ListArray.from_arrays(offsets, values, type=pa.list_(PROCESS), mask=lists.is_null()), pc.invert(spoilt)
+
+
+def _all_names_hold(lists: pa.Array) -> pa.Array:
+    """For each accelerator whether its list, if it has one, holds names alone."""
+    good = _name_holds(pc.list_flatten(lists), required=True)
+    return pc.invert(_is_in(len(lists), pc.list_parent_indices(lists).filter(pc.invert(good))))
 
 
 def _number(texts: pa.Array, pattern: str, most: int | None) -> tuple[pa.Array, pa.Array]:

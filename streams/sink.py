@@ -111,13 +111,12 @@ class Sink:
             "_partition": pa.array([partition.number for partition, _ in places], COUNT).take(number),
             "_offset": pa.array([offset for _, offset in places], COUNT).take(number),
             "_ingested_at": pa.repeat(pa.scalar(self._clock.now(), TIMESTAMP), rows.num_rows),
-            "event_hour": pc.strftime(rows["interval_start"], "%Y-%m-%dT%H"),
         }
         names = [name for name in GPU_TELEMETRY.schema.names if name != "event_hour"]
-        hours = where["event_hour"]
         whole = pa.table([where[name] if name in where else rows[name] for name in names], names=names)
+        hours = pc.floor_temporal(rows["interval_start"], unit="hour")
         files = []
-        for hour in sorted(pc.unique(hours).to_pylist()):
+        for hour in pc.unique(hours):
             of_hour = whole.filter(pc.equal(hours, hour))
-            files.append(new_file(self._lake, GPU_TELEMETRY, {"event_hour": hour}, of_hour))
+            files.append(new_file(self._lake, GPU_TELEMETRY, {"event_hour": f"{hour.as_py():%Y-%m-%dT%H}"}, of_hour))
         return files

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from costlake.periods import Clock, SystemClock
 from costlake.settings import Settings
 from streams.consumer import Batching, Consumer, Totals
 from streams.metrics import ConsumerMetrics
-from streams.sink import Sink
+from streams.positions import Partition, Position
+from streams.sink import Sink, Stretch
 from tests.streams import broker, fleet
 
 QUICK = Batching(seconds=0.3)
@@ -178,8 +180,9 @@ def test_a_consumer_that_slept_through_its_eviction_is_refused(bootstrap: str, t
     """SIGSTOP: the group gives its partitions away while it holds a batch that it has read; then it wakes up."""
     settings = stream_settings(bootstrap, topic)
     fleet.send(bootstrap, topic, (fleet.event(number) for number in range(200)))
-    sleeper = process(settings, "--seconds", "600")
-    time.sleep(6)
+    port = broker.free_port()
+    sleeper = process(settings, "--seconds", "600", "--metrics-port", str(port))
+    wait_until_read(sleeper, port, 200)
     os.kill(sleeper.pid, signal.SIGSTOP)
     fleet.send(bootstrap, topic, (fleet.event(number) for number in range(200, 400)))
     heir = Member(settings)
@@ -203,11 +206,29 @@ def process(settings: Settings, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def wait_until_read(running: subprocess.Popen[str], port: int, records: int) -> None:
+    """Until the consumer's own metrics say that it knows of so many records, none of them in the table."""
+    deadline = time.monotonic() + 60
+    lines: list[str] = []
+    while time.monotonic() < deadline and running.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as page:
+                lines = page.read().decode().splitlines()
+        except OSError:
+            lines = []
+        if sum(float(line.split()[-1]) for line in lines if line.startswith("costlake_gpu_lag_records{")) == records:
+            return
+        time.sleep(0.1)
+    running.kill()
+    pytest.fail(f"the consumer did not come to read {records} records: {running.communicate()}\n{lines}")
+
+
 def test_sigterm_commits_what_was_read(bootstrap: str, topic: str, stream_settings: MakeSettings) -> None:
     settings = stream_settings(bootstrap, topic)
     fleet.send(bootstrap, topic, (fleet.event(number) for number in range(150)))
-    running = process(settings, "--seconds", "600")
-    time.sleep(6)
+    port = broker.free_port()
+    running = process(settings, "--seconds", "600", "--metrics-port", str(port))
+    wait_until_read(running, port, 150)
     assert not Lake(settings).exists("bronze", "gpu_telemetry") or fleet.landed(settings)[0] == 0, "it was committed before the stop"
     running.send_signal(signal.SIGTERM)
     output, errors = running.communicate(timeout=60)
@@ -274,6 +295,25 @@ def test_a_topic_made_anew_is_read_from_its_beginning(bootstrap: str, topic: str
     assert _gaps(settings)[0] == (0, 20, None)
     assert consume(settings).messages == more
     assert fleet.landed(settings) == fleet.expected([*range(20), *range(100, 100 + more)])
+
+
+def test_a_broker_that_lost_what_is_in_the_table_is_noticed(bootstrap: str, topic: str, stream_settings: MakeSettings) -> None:
+    """After a power cut: the table is at 50, the broker at 10, and gives the offsets 10 to 50 again, to other records."""
+    from kafka.admin import KafkaAdminClient
+
+    settings = stream_settings(bootstrap, topic)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    place = Partition(topic, 0, str(admin.describe_topics([topic])[0]["topic_id"]))
+    admin.close()
+    values: list[bytes | None] = [fleet.encode(fleet.event(number)) for number in range(50)]
+    Sink(Lake(settings), SystemClock()).write([Stretch(place, Position(), 0, 50, list(range(50)), values)])
+    fleet.send(bootstrap, topic, (fleet.event(number) for number in range(10)), partition=0)
+    with pytest.raises(RecordsLost, match="the broker lost records"):
+        consume(settings)
+    assert _gaps(settings) == [(0, 50, None)]
+    fleet.send(bootstrap, topic, (fleet.event(number) for number in range(100, 105)), partition=0)
+    consume(settings)
+    assert fleet.landed(settings)[:2] == fleet.expected([*range(50), *range(100, 105)])[:2]
 
 
 def _make_anew(bootstrap: str, topic: str) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams import samples
@@ -38,14 +38,22 @@ FULL = message(
             energy_joules=Decimal("999999999999999.999999"),
             temperature_celsius=Decimal("-1.5"),
             xid=79,
+            vendor="nvidia",
+            accelerator_kind="gpu",
+            pci_bus_id="0000:1b:00.0",
+            memory_utilization_percent=Decimal("12.5"),
+            sm_clock_mhz=1980,
+            memory_clock_mhz=2619,
+            throttle_reasons=("sw_power_cap", "hw_slowdown"),
             processes=(
                 GpuProcess(
                     pid=1, memory_used_bytes=5, sm_utilization_percent=Decimal("1.25"), namespace="n", pod="p", container="c", job_id="j"
                 ),
-                GpuProcess(pid=2),
+                GpuProcess(pid=2, allocation_ratio=Decimal("0.25")),
+                GpuProcess(namespace="n"),
             ),
         ),
-        Gpu(gpu_uuid="GPU-2", processes=()),
+        Gpu(gpu_uuid="GPU-2", processes=(), throttle_reasons=()),
         Gpu(gpu_uuid="GPU-3"),
     ),
 )
@@ -138,8 +146,10 @@ def test_a_message_with_every_field_goes_the_fast_way_and_loses_nothing() -> Non
 
 def test_every_odd_value_at_every_place_is_judged_as_the_strict_way_judges_it() -> None:
     content = json.loads(encode(FULL))
-    changed = [_changed(content, path, value) for path in _places(content) for value in ODD]
-    changed += [_changed(content, path, None, drop=True) for path in _places(content)]
+    # The first of each list stands for the others.
+    places = [path for path in _places(content) if not any(isinstance(key, int) and key > 0 for key in path)]
+    changed = [_changed(content, path, value) for path in places for value in ODD]
+    changed += [_changed(content, path, None, drop=True) for path in places]
     taken = 0
     for value in filter(samples._is_plain, changed):
         # Alone, for in a batch one message that Arrow cannot read would hide what it does to the others.
@@ -183,13 +193,13 @@ fleets = st.lists(
 
 
 @given(fleets)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_generated_messages_give_the_same_rows_both_ways(sent: list[HostTelemetry]) -> None:
     assert _agree([encode(each) for each in sent]).refused == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=30))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_flipped_bytes_in_a_batch_spoil_only_their_own_message(flips: list[tuple[int, int]]) -> None:
     values = []
     for number, (place, byte) in enumerate(flips):

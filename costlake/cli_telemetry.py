@@ -228,31 +228,31 @@ def dead_letters(limit: Annotated[int, typer.Option(help="How many, the newest f
     console.print(table)
 
 
+@telemetry_app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, help="How many of the estate's last days.")] = 7,
+    seed: Annotated[int, typer.Option(help="As of the demo estate.")] = 7,
+    last_month: Annotated[str, typer.Option(help="As of the demo estate, YYYY-MM.")] = "2026-10",
+) -> None:
+    """The demo estate's GPU machines through a small broker into the lake; a second run writes nothing."""
+    from costlake.demo_telemetry import stream_demo
+
+    with reported("telemetry demo") as record:
+        done = stream_demo(Settings.load(), SystemClock(), days, seed=seed, last_month=last_month)
+        record.detail.update({"rows": done.rows} if done.rows else {})
+    console.print(f"{done.messages} messages sent, {done.rows} rows written", highlight=False)
+
+
 @contextmanager
 def _sent_to(settings: Settings, show: bool) -> Iterator[Callable[[bytes, bytes], None]]:
-    """A function that sends a message; on leaving, all of them are acknowledged, or the first refusal is raised."""
+    """A function that sends a message, or prints it."""
+    from streams.delivery import sending
+
     if show:
         yield lambda _, value: typer.echo(value.decode())
         return
-    from streams.connection import answering
-    from streams.delivery import kafka_producer
-
-    refused: list[BaseException] = []
-    producer = kafka_producer(settings)
-    with answering(settings):
-
-        def send(key: bytes, value: bytes) -> None:
-            if refused:
-                raise refused[0]
-            producer.send(settings.kafka_topic, value=value, key=key).add_errback(refused.append)
-
-        try:
-            yield send
-            producer.flush(timeout=60)
-            if refused:
-                raise refused[0]
-        finally:
-            producer.close(timeout=5)
+    with sending(settings) as send:
+        yield send
 
 
 def _instant(text: str) -> dt.datetime:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -73,6 +74,30 @@ def kafka_producer(settings: Settings, delivery_seconds: int = _DELIVERY_SECONDS
             delivery_timeout_ms=delivery_seconds * 1000,
         )
     return producer
+
+
+@contextmanager
+def sending(settings: Settings) -> Iterator[Callable[[bytes, bytes], None]]:
+    """A function (key, value) that sends without a spool, for what can be made again; on leaving, everything is acknowledged.
+
+    Raises BrokerUnavailable, BrokerRefused or ConfigError at the first message that is not acknowledged.
+    """
+    refused: list[BaseException] = []
+    producer: Any = kafka_producer(settings)
+    with answering(settings):
+
+        def send(key: bytes, value: bytes) -> None:
+            if refused:
+                raise refused[0]
+            producer.send(settings.kafka_topic, value=value, key=key).add_errback(refused.append)
+
+        try:
+            yield send
+            producer.flush(timeout=2 * _DELIVERY_SECONDS)
+            if refused:
+                raise refused[0]
+        finally:
+            producer.close(timeout=5)
 
 
 class Forwarder:

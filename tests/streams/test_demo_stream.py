@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pytest
+
 from costlake.delta import Lake
 from costlake.demo_telemetry import demo_telemetry, stream_demo
 from costlake.periods import FixedClock
@@ -13,6 +15,7 @@ from ingest.demo.gpu_hosts import gpu_hosts, hours_on
 from tests.streams.small_broker import needed
 
 
+@pytest.mark.slow
 def test_a_second_run_sends_nothing_and_gpu_hours_are_those_of_the_bill(settings: Settings, clock: FixedClock) -> None:
     needed()
     done = stream_demo(settings, clock, 1)

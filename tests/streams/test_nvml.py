@@ -21,7 +21,7 @@ from streams.nvml import NvmlHost
 from streams.nvml_recording import RecordedLibrary, RecordingLibrary, RecordingMissing
 from streams.readings import NoAccelerator, SourceUnavailable, gpus_of, mean_of
 
-FIXTURES = Path(__file__).parent.parent / "fixtures" / "nvml"
+FIXTURES = Path(__file__).parent / "recordings"
 MIG_A100 = "GPU-22222222-aaaa-4bbb-8ccc-00000000000{}"
 
 

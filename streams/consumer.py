@@ -140,6 +140,9 @@ class Consumer:
             **self._options,
         }
         kafka = KafkaConsumer(**options)
+        # Before it joins: a group's leader that does not know the topic's partitions yet gives none to anybody.
+        if not kafka.partitions_for_topic(self._settings.kafka_topic):
+            log.warning("topic %s does not exist yet", self._settings.kafka_topic)
         kafka.subscribe([self._settings.kafka_topic], listener=listener(kafka, self._events))
         return kafka
 

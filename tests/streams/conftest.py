@@ -50,8 +50,7 @@ def stream_settings(tmp_path: Path) -> Callable[..., Settings]:
 
     def make(bootstrap: str, topic: str, **more: object) -> Settings:
         places = {"home": tmp_path, "lake": tmp_path / "lake", "config_dir": tmp_path / "config"}
-        return Settings.load(
-            **places, kafka_bootstrap=bootstrap, kafka_topic=topic, kafka_group=f"g-{topic}", kafka_session_seconds=3, **more
-        )
+        stream = {"kafka_bootstrap": bootstrap, "kafka_topic": topic, "kafka_group": f"g-{topic}", "kafka_session_seconds": 10}
+        return Settings.load(**places, **{**stream, **more})
 
     return make

@@ -40,7 +40,7 @@ def consumer(
 def consume(settings: Settings, **how: Any) -> Totals:
     """All that the topic has; a test that hangs says so."""
     stop = threading.Event()
-    timer = threading.Timer(90, stop.set)
+    timer = threading.Timer(180, stop.set)
     timer.start()
     try:
         totals = consumer(settings, **how).run(stop, once=True)
@@ -178,7 +178,7 @@ def test_three_consumers_that_come_and_go_share_the_topic(bootstrap: str, topic:
 @pytest.mark.slow
 def test_a_consumer_that_slept_through_its_eviction_is_refused(bootstrap: str, topic: str, stream_settings: MakeSettings) -> None:
     """SIGSTOP: the group gives its partitions away while it holds a batch that it has read; then it wakes up."""
-    settings = stream_settings(bootstrap, topic)
+    settings = stream_settings(bootstrap, topic, kafka_session_seconds=3)
     fleet.send(bootstrap, topic, (fleet.event(number) for number in range(200)))
     port = broker.free_port()
     sleeper = process(settings, "--seconds", "600", "--metrics-port", str(port))

@@ -94,7 +94,7 @@ def test_kills_at_random_instants_lose_and_double_nothing(
     chance, killed = random.Random(SEED), Counter[str]()
     kafka = broker.Kafka(tmp_path / "kafka").start()
     fleet.make_topic(kafka.bootstrap, "gpu")
-    settings = stream_settings(kafka.bootstrap, "gpu")
+    settings = stream_settings(kafka.bootstrap, "gpu", kafka_session_seconds=3)
     victims = Victims(settings, tmp_path)
     command = [sys.executable, "-m", "tests.streams.fleet", kafka.bootstrap, "gpu", str(10 * SECONDS)]
     producer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT)

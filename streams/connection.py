@@ -89,3 +89,13 @@ def refused(settings: Settings, what: str) -> BrokerRefused:
         expected="a user that may read the topic and use the group",
         next_step="check the credential and the broker's ACLs, and that the topic exists",
     )
+
+
+def no_topic(settings: Settings) -> BrokerUnavailable:
+    """What to raise where the topic is not there (yet)."""
+    return BrokerUnavailable(
+        f"there is no topic {settings.kafka_topic}",
+        where=settings.kafka_bootstrap,
+        expected="the topic that collectors send to",
+        next_step="create it, or start a collector first; check COSTLAKE_KAFKA_TOPIC, and that the user may describe the topic",
+    )

@@ -21,7 +21,7 @@ from typing import Any
 
 from costlake.errors import ConcurrentWrite, RetryableError
 from costlake.settings import Settings
-from streams.connection import answering, client_options
+from streams.connection import answering, client_options, no_topic
 from streams.dead_letters import DeadLetter
 from streams.metrics import ConsumerMetrics
 from streams.placement import listener, records_lost, where_to_read
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _POLL_MS = 200
 _BACKOFF_SECONDS = 2.0
 _MOST = 4
+_LOOKS = 6  # a topic that was made just now may not be known to the broker that is asked
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,13 @@ class Consumer:
         }
         kafka = KafkaConsumer(**options)
         # Before it joins: a group's leader that does not know the topic's partitions yet gives none to anybody.
-        if not kafka.partitions_for_topic(self._settings.kafka_topic):
-            log.warning("topic %s does not exist yet", self._settings.kafka_topic)
+        looks = 1
+        while not kafka.partitions_for_topic(self._settings.kafka_topic):
+            if looks == _LOOKS:
+                kafka.close(autocommit=False)
+                raise no_topic(self._settings)
+            looks += 1
+            time.sleep(0.5)
         kafka.subscribe([self._settings.kafka_topic], listener=listener(kafka, self._events))
         return kafka
 

@@ -344,6 +344,11 @@ def test_a_topic_made_anew_under_a_running_consumer_is_noticed(bootstrap: str, t
     assert fleet.landed(settings) == fleet.expected([*range(20), *range(100, 150)])
 
 
+def test_a_topic_that_is_not_there_is_an_error_and_no_endless_wait(bootstrap: str, stream_settings: MakeSettings) -> None:
+    with pytest.raises(BrokerUnavailable, match="there is no topic gpu-nowhere"):
+        consume(stream_settings(bootstrap, "gpu-nowhere"))
+
+
 def test_no_broker_is_a_clear_retryable_error(stream_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.connection.BOOTSTRAP_SECONDS", 1)
     settings = stream_settings(f"127.0.0.1:{broker.free_port()}", "gpu")

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from costlake.cli_telemetry import telemetry_app
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
 from costlake.errors import LakeError, RetryableError
@@ -24,6 +25,7 @@ from costlake.summary import print_reconciliation, print_result
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
+app.add_typer(telemetry_app, name="telemetry")
 
 
 @app.command()
@@ -265,8 +267,9 @@ def sources() -> None:
 
 @config_app.command("check")
 def config_check() -> None:
-    """Validate config/accounts.yml, config/currency.yml and config/prices/models.yml."""
+    """Validate config/accounts.yml, config/currency.yml, config/prices/models.yml and config/prices/gpu_hours.yml."""
     from costlake.config import load_currency, load_known_models
+    from costlake.gpu_config import load_gpu_hours
     from ingest.load import configured_exports
     from ingest.source import source_named
 
@@ -277,6 +280,7 @@ def config_check() -> None:
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
         load_known_models(settings.config_dir / "prices" / "models.yml")
         load_currency(settings.config_dir / "currency.yml")
+        load_gpu_hours(settings.config_dir)
 
 
 def main() -> None:

@@ -88,3 +88,8 @@ GPU_DEAD_LETTERS = TableSpec(
     ),
     key=("topic", "partition", "offset"),
 )
+
+
+def bronze_tables() -> list[TableSpec]:
+    """What dbt may read of this room, through the entry point `costlake.bronze`: typed and empty before the first message."""
+    return [GPU_TELEMETRY]

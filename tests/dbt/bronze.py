@@ -11,12 +11,15 @@ from typing import Any
 
 import duckdb
 
+from costlake.gpu_rates import GPU_RATES
 from costlake.rates import EXCHANGE_RATES
 from costlake.sql import empty_select, sql_type
 from ingest.source import all_sources
+from streams.tables import bronze_tables as stream_tables
 
 TABLES: dict[str, dict[str, str]] = {
-    source.table.name: {field.name: sql_type(field.type) for field in source.table.schema} for source in all_sources().values()
+    table.name: {field.name: sql_type(field.type) for field in table.schema}
+    for table in (*(source.table for source in all_sources().values()), *stream_tables())
 }
 
 
@@ -29,7 +32,8 @@ def create_bronze(connection: duckdb.DuckDBPyConnection, dynamic: Mapping[str, S
         listing = ", ".join(f'"{name}" {kind}' for name, kind in typed.items())
         connection.execute(f"CREATE OR REPLACE TABLE bronze.{table} ({listing})")
     connection.execute("CREATE SCHEMA IF NOT EXISTS ops")
-    connection.execute(f"CREATE OR REPLACE TABLE ops.exchange_rates AS {empty_select(EXCHANGE_RATES.schema)}")
+    for spec in (EXCHANGE_RATES, GPU_RATES):
+        connection.execute(f"CREATE OR REPLACE TABLE ops.{spec.name} AS {empty_select(spec.schema)}")
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:

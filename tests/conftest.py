@@ -49,3 +49,11 @@ def currencies(tmp_path_factory: pytest.TempPathFactory) -> Currencies:
     from tests.dbt.currency_project import build_currencies
 
     return build_currencies(tmp_path_factory.mktemp("currencies"))
+
+
+@pytest.fixture(scope="session")
+def gpu_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The SQL of the GPU models and of their conservation tests."""
+    from tests.dbt.gpu_project import compiled
+
+    return compiled(tmp_path_factory.mktemp("gpu_models"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dbt import azure_estate, gpu_project
+from tests.dbt import azure_estate
 from tests.dbt.aws_project import Estate, build_estate
 from tests.dbt.azure_project import Azure
 from tests.dbt.gcp_project import build_gcp, estate
@@ -29,9 +29,3 @@ def gcp_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Azure:
     """The Azure estate as FOCUS; nobody changes it."""
     return azure_estate.build_estate(tmp_path_factory.mktemp("azure"))
-
-
-@pytest.fixture(scope="session")
-def gpu_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The SQL of the GPU models and of their conservation tests."""
-    return gpu_project.compiled(tmp_path_factory.mktemp("gpu_models"))

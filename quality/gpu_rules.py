@@ -83,7 +83,7 @@ def _hours_suite(rebuild: str) -> Suite:
         ),
         no_rows(
             "telemetry_sees_what_is_paid_for",
-            "SELECT node_id, charge_date, sum(effective_cost) FILTER (row_kind = 'not_observed') AS not_observed,"
+            "SELECT node_id, charge_date, billing_currency, sum(effective_cost) FILTER (row_kind = 'not_observed') AS not_observed,"
             " sum(effective_cost) AS cost"
             " FROM {batch} WHERE row_reason IS DISTINCT FROM 'no_telemetry_that_day' GROUP BY ALL"
             f" HAVING count(*) FILTER (row_kind = 'gpu') > 0 AND abs(not_observed) > {_MOST_UNSEEN} * abs(cost) ORDER BY charge_date DESC",

@@ -32,14 +32,15 @@ CLOCK = FixedClock(dt.datetime(2026, 11, 22, 8, tzinfo=dt.UTC))
 TENTH = dt.datetime(2026, 10, 5, 10, tzinfo=dt.UTC)
 SEPTEMBER = TENTH.replace(month=9)
 GPU_HOUR = Decimal("98.32")
+MACHINE = "i-0a1b2c3d4e5f60718"
 
 
 def sample(hour: dt.datetime, minute: int = 0, minutes: int = 60, gpu: int = 0, **more: Any) -> dict[str, Any]:
-    """A sample of one of the eight GPUs of i-0a."""
+    """A sample of one of the eight GPUs of the machine."""
     begins = hour + dt.timedelta(minutes=minute)
     ends = begins + dt.timedelta(minutes=minutes)
     return {
-        "event_id": f"{begins.isoformat()}-{gpu}", "schema_version": 1, "cluster": "prod", "host": "node-a", "resource_id": "i-0a",
+        "event_id": f"{begins.isoformat()}-{gpu}", "schema_version": 1, "cluster": "prod", "host": "node-a", "resource_id": MACHINE,
         "source": "dcgm", "interval_start": begins, "interval_end": ends, "gpu_uuid": f"GPU-{gpu}", "model_name": "NVIDIA H100 80GB HBM3",
         "gr_engine_active_ratio": 0.5, "processes": [{"pid": 1, "namespace": "ml", "pod": "train"}], "_topic": "t", "_partition": 0,
         "_offset": 0, "_ingested_at": ends, "event_hour": f"{begins:%Y-%m-%dT%H}",
@@ -86,7 +87,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     for period, hour in ((BillingPeriod(2026, 9), SEPTEMBER), (BillingPeriod(2026, 10), TENTH)):
         slice_ = {"_source_id": "aws-main", "_billing_period": period.label, "_slice": period.label, "_ingested_at": CLOCK.now()}
         bill = {"bill_billing_period_start_date": period.start, "bill_billing_period_end_date": period.end}
-        lines.append(estate.line(1, "Usage", str(GPU_HOUR), **estate.gpu(), start=hour, **slice_, **bill))
+        lines.append(estate.line(1, "Usage", str(GPU_HOUR), **estate.gpu(line_item_resource_id=MACHINE), start=hour, **slice_, **bill))
     rows = [{name: value for name, value in line.items() if name in spec.schema.names} for line in lines]
     decimals = {field.name for field in spec.schema if pa.types.is_decimal(field.type)}
     typed = [{name: Decimal(value) if name in decimals and value is not None else value for name, value in row.items()} for row in rows]

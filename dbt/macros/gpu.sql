@@ -49,6 +49,11 @@
     cast(cast({{ counts }} as decimal(38, 0)) * cast(0.000000000001 as decimal(13, 12)) as decimal(38, 12))
 {%- endmacro %}
 
+{# The machine of a sample as bills name it; its host name where it has no id of a bill. A GPU may come back on another machine. #}
+{% macro gpu_node_id() -%}
+    coalesce({{ node_id_of_provider_id('resource_id') }}, nullif(resource_id, ''), host)
+{%- endmacro %}
+
 {# A column that only newer collectors fill: NULL of that type where the table has none (looked up when the project compiles). #}
 {% macro gpu_column(relation, name, type) -%}
     {%- set found = [] -%}
@@ -149,7 +154,7 @@ select
     cast(seen.duplicate_count as bigint) as duplicate_count,
     cast(seen.late_count as bigint) as late_count
 from costed
-left join seen on costed.gpu_uuid = seen.gpu_uuid and costed.event_hour = seen.event_hour
+left join seen on costed.gpu_uuid = seen.gpu_uuid and costed.event_hour = seen.event_hour and costed.node_id = seen.node_id
 left join nodes
     on costed.node_id = nodes.node_id and costed.charge_date = nodes.charge_date and costed.bill_source_id = nodes.source_id
     and costed.billing_period = nodes.billing_period and costed.billing_currency = nodes.billing_currency

@@ -48,7 +48,8 @@ def _cost(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     # Everything that is neither work nor idle in one column: what is not known of the time.
     shown: list[tuple[Cell, ...]] = [(model, cost, busy, *idle, sum(rest, Decimal(0))) for model, cost, busy, *both in rows
                                      for idle, rest in [(both[:3], both[3:])]]  # fmt: skip
-    total = ("Total", *(sum((cell for row in shown if isinstance(cell := row[at], Decimal)), Decimal(0)) for at in range(1, 7)))
+    sums_of = [sum((cell for row in shown if isinstance(cell := row[at], Decimal)), Decimal(0)) for at in range(1, 7)]
+    total: tuple[Cell, ...] = ("Total", *sums_of)
     return Table(
         key="gpus",
         title="GPUs",

@@ -184,6 +184,14 @@ def test_a_pod_that_moves_within_the_hour_pays_for_its_minutes(gpus: Gpus) -> No
     assert gpus.build(minutes, [charge("8")]).states() == {("before", "busy"): Decimal(6), ("after", "busy"): Decimal(2)}
 
 
+def test_a_gpu_that_comes_back_under_a_new_machine_is_paid_for_by_both(gpus: Gpus) -> None:
+    later = sample(1800, 1800, resource_id="i-0b", host="node-b", processes=[process("new")])
+    bill = [charge("4", x_AcceleratorHours=Decimal("0.5")), charge("6", node="i-0b", x_AcceleratorHours=Decimal("0.5"))]
+    gpus.build([sample(0, 1800), later], bill)
+    assert gpus.states() == {("train", "busy"): Decimal(4), ("new", "busy"): Decimal(6)}
+    assert gpus.faults() == {}
+
+
 def test_a_message_that_came_twice_and_a_second_collector_count_once(gpus: Gpus) -> None:
     once = sample()
     again = once | {"_offset": 9, "_ingested_at": once["_ingested_at"] + dt.timedelta(hours=5)}

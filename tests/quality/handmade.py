@@ -93,7 +93,7 @@ CREATE TABLE marts.fct_focus_faults (
 CREATE TABLE marts.fct_gpu_hours (
     billing_period VARCHAR, charge_date DATE, hour_start TIMESTAMPTZ, node_id VARCHAR, host VARCHAR, gpu_uuid VARCHAR, row_kind VARCHAR,
     row_reason VARCHAR, effective_cost DECIMAL(38,12), cost_reason VARCHAR, activity_ratio DECIMAL(18,12), memory_used_ratio DECIMAL(18,12),
-    observed_seconds DECIMAL(38,6)
+    observed_seconds DECIMAL(38,6), billing_currency VARCHAR DEFAULT 'USD'
 );
 CREATE TABLE marts.fct_gpu_allocation_hourly (
     billing_period VARCHAR, charge_date DATE, hour_start TIMESTAMPTZ, node_id VARCHAR, pod VARCHAR, usage_state VARCHAR,

@@ -22,7 +22,7 @@ TELEMETRY = TableSpec("bronze", "gpu_telemetry", pa.schema([
 ]), partition_by=("event_hour",))  # fmt: skip
 HOUR = (
     "INSERT INTO marts.fct_gpu_hours VALUES ('2026-10', '2026-10-05', '2026-10-05 10:00:00+00', '{node}', 'a', '{gpu}', {kind}, {reason},"
-    " {cost}, {why}, {active}, 0.5, 3600)"
+    " {cost}, {why}, {active}, 0.5, 3600, 'USD')"
 )
 GOOD = {"node": "i-0a", "gpu": "GPU-0", "kind": "'gpu'", "reason": "NULL", "cost": "8", "why": "NULL", "active": "0.5"}
 SHARE = "INSERT INTO marts.fct_gpu_allocation_hourly VALUES ('2026-10', '2026-10-05', NULL, 'i-0a', 'p', {state}, 1, {owner}, NULL)"

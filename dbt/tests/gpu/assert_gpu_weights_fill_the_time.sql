@@ -2,11 +2,12 @@
 -- the part that no instance was made of. More than the time is possible only where a GPU was cut anew within a sample.
 select
     hours.gpu_uuid,
+    hours.node_id,
     hours.event_hour,
     hours.observed_us,
     sum(shares.weight) as weight
 from {{ ref('int_gpu_hours') }} as hours
-inner join {{ ref('int_gpu_shares') }} as shares using (gpu_uuid, event_hour)
+inner join {{ ref('int_gpu_shares') }} as shares using (gpu_uuid, node_id, event_hour)
 group by all
 having
     count(shares.mig_gpu_instance_id) = 0

@@ -8,7 +8,7 @@ pieces as (
 
     select
         *,
-        row_number() over (order by gpu_uuid, mig_gpu_instance_id, piece_start, event_id) as piece_id,
+        row_number() over (order by gpu_uuid, mig_gpu_instance_id, piece_start, event_id, node_id) as piece_id,
         cast(piece_us as hugeint) * 5040 * slice_count // slice_total as piece_weight
     from {{ ref('int_gpu_pieces') }}
     where not is_parent
@@ -54,6 +54,7 @@ joined as (
         pieces.piece_id,
         pieces.piece_weight,
         pieces.gpu_uuid,
+        pieces.node_id,
         pieces.event_hour,
         pieces.mig_gpu_instance_id,
         pieces.mig_profile,

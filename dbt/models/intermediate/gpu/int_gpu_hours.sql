@@ -5,7 +5,7 @@
         on_schema_change='fail',
     )
 }}
--- What was seen of each GPU in each UTC hour, one row per GPU and hour. Of every mean the sums are kept: value x seconds and the seconds in
+-- What was seen of each GPU in each UTC hour, one row per GPU, machine and hour. Of every mean the sums are kept: value x seconds and the seconds in
 -- which it was measured; slices of a GPU weigh by their size. Energy is the sum of the counter's steps.
 
 with
@@ -16,7 +16,7 @@ pieces as (
         *,
         piece_us / 1000000 * slice_count / slice_total as weight,
         greatest(piece_start, max(piece_end) over (
-            partition by gpu_uuid, event_hour order by piece_start, piece_end, power_watts is null, mig_gpu_instance_id, event_id
+            partition by gpu_uuid, node_id, event_hour order by piece_start, piece_end, power_watts is null, mig_gpu_instance_id, event_id
             rows between unbounded preceding and 1 preceding
         )) as seen_from
     from {{ ref('int_gpu_pieces') }}
@@ -28,6 +28,7 @@ readings as (
 
     select
         gpu_uuid,
+        {{ gpu_node_id() }} as node_id,
         interval_end,
         max(energy_joules) as energy_joules,
         max(power_limit_watts) as power_limit_watts
@@ -36,7 +37,7 @@ readings as (
         energy_joules is not null
         and interval_end > interval_start
         and {{ in_read_gpu_hours() }}
-    group by gpu_uuid, interval_end
+    group by all
 
 ),
 
@@ -44,6 +45,7 @@ steps as (
 
     select
         gpu_uuid,
+        node_id,
         interval_end,
         energy_joules,
         lag(interval_end) over counter as read_before,
@@ -51,7 +53,7 @@ steps as (
         coalesce(power_limit_watts, {{ var('gpu_max_watts') }}) * 1.25
         * epoch(interval_end - lag(interval_end) over counter) as most_joules
     from readings
-    window counter as (partition by gpu_uuid order by interval_end)
+    window counter as (partition by gpu_uuid, node_id order by interval_end)
 
 ),
 
@@ -74,6 +76,7 @@ energy as (
 
     select
         gpu_uuid,
+        node_id,
         strftime(hour_start at time zone 'UTC', '%Y-%m-%dT%H') as event_hour,
         sum(step_joules * seconds / epoch(interval_end - read_before)) as energy_joules,
         sum(seconds) as energy_seconds,
@@ -96,10 +99,10 @@ final as (
         event_hour,
         min(hour_start) as hour_start,
         gpu_uuid,
-        arg_max(cluster, piece_us) as cluster,
-        arg_max(node_id, piece_us) as node_id,
-        arg_max(resource_id, piece_us) as resource_id,
-        arg_max(host, piece_us) as host,
+        node_id,
+        max(cluster) as cluster,
+        max(resource_id) as resource_id,
+        max(host) as host,
         max(gpu_index) as gpu_index,
         max(model_name) as model_name,
         max(vendor) as vendor,
@@ -127,7 +130,7 @@ final as (
         count(*) filter (is_late and partition_hour = event_hour) as late_count,
         max(piece_end) as last_seen_at
     from pieces
-    group by event_hour, gpu_uuid
+    group by event_hour, gpu_uuid, node_id
 
 )
 
@@ -137,4 +140,4 @@ select
     energy.energy_seconds,
     coalesce(energy.energy_reset_count, 0) as energy_reset_count
 from final
-left join energy using (gpu_uuid, event_hour)
+left join energy using (gpu_uuid, node_id, event_hour)

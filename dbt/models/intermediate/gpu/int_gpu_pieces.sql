@@ -11,7 +11,7 @@ samples as (
         event_hour as partition_hour,
         event_id,
         coalesce(nullif(cluster, ''), 'unknown') as cluster,
-        coalesce({{ node_id_of_provider_id('resource_id') }}, nullif(resource_id, ''), host) as node_id,
+        {{ gpu_node_id() }} as node_id,
         nullif(resource_id, '') as resource_id,
         host,
         source,

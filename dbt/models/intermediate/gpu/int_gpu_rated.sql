@@ -19,7 +19,7 @@ rated as (
         rates.rate_id,
         rates.valid_from,
         row_number() over (
-            partition by seen.gpu_uuid, seen.event_hour
+            partition by seen.gpu_uuid, seen.event_hour, seen.node_id
             order by rates.host is null, length(rates.model) desc nulls last, rates.rate_id
         ) as place
     from {{ ref('int_gpu_hours') }} as seen

@@ -98,6 +98,7 @@ pieced as (
 select
     event_hour,
     gpu_uuid,
+    node_id,
     mig_gpu_instance_id,
     mig_profile,
     namespace,

@@ -31,13 +31,14 @@ shares as (
     select
         hours.event_hour,
         hours.gpu_uuid,
+        hours.node_id,
         'unallocated' as state,
         'not_partitioned' as state_reason,
         min(shares.basis) as basis,
         cast(hours.observed_us as hugeint) * 5040 - coalesce(sum(shares.weight), 0) as weight
     from {{ ref('int_gpu_hours') }} as hours
-    left join {{ ref('int_gpu_shares') }} as shares using (event_hour, gpu_uuid)
-    group by hours.event_hour, hours.gpu_uuid, hours.observed_us
+    left join {{ ref('int_gpu_shares') }} as shares using (event_hour, gpu_uuid, node_id)
+    group by hours.event_hour, hours.gpu_uuid, hours.node_id, hours.observed_us
     having weight > 0
 
 ),
@@ -59,7 +60,7 @@ split as (
         coalesce(sum(shares.weight) over cell, 1) as weight_total
     from gpu_hours
     left join shares
-        on gpu_hours.gpu_uuid = shares.gpu_uuid and gpu_hours.event_hour = shares.event_hour
+        on gpu_hours.gpu_uuid = shares.gpu_uuid and gpu_hours.event_hour = shares.event_hour and gpu_hours.node_id = shares.node_id
     window
         cell as (partition by gpu_hours.cell_id),
         running as (

@@ -56,7 +56,7 @@ cells as (
             and charges.charge_date = seen.charge_date
             and (not charges.by_hour or charges.bucket_start = seen.hour_start)
     left join {{ ref('int_gpu_rated') }} as rated
-        on seen.gpu_uuid = rated.gpu_uuid and seen.event_hour = rated.event_hour
+        on seen.gpu_uuid = rated.gpu_uuid and seen.event_hour = rated.event_hour and seen.node_id = rated.node_id
     where charges.rate_id is not distinct from rated.rate_id
 
 ),
@@ -118,7 +118,8 @@ unpriced as (
     from seen
     where
         not exists (
-            select 1 from cells where cells.gpu_uuid = seen.gpu_uuid and cells.event_hour = seen.event_hour
+            select 1 from cells
+            where cells.gpu_uuid = seen.gpu_uuid and cells.event_hour = seen.event_hour and cells.node_id = seen.node_id
         )
         {%- if is_incremental() %}
         and {{ in_changed_periods("strftime(seen.charge_date, '%Y-%m')") }}

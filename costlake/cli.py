@@ -58,7 +58,7 @@ def demo(
     months: Annotated[int, typer.Option()] = 13,
     delivery: Annotated[int, typer.Option(help="2 delivers one closed month again.")] = 1,
 ) -> None:
-    """Write the demo estate: AWS, OpenAI and Anthropic files in the vendors' real layouts."""
+    """Write the demo estate: bills of seven vendors and LLM usage in the vendors' real layouts."""
     from ingest.demo import write_demo
 
     with reported("demo"):

@@ -23,7 +23,9 @@ from costlake.settings import Settings
 from costlake.slices import Slice
 from costlake.tables import LAYERS
 from ingest.source import source_named
-from quality import reconcile
+from insights import idle_gpus
+from insights.reports import finance
+from quality import checks, reconcile
 from streams.tables import GPU_TELEMETRY
 from tests.dbt import estate
 
@@ -106,6 +108,20 @@ def test_published_gpu_hours_are_the_bill(lake: Lake) -> None:
     part = GPU_HOUR / 8
     assert rows == [("2026-09", "gpu", 8, GPU_HOUR), ("2026-10", "gpu", 7, part * 7), ("2026-10", "not_observed", 1, part)]
     assert published(lake, "SELECT sum(effective_cost) FROM marts.fct_gpu_allocation_hourly WHERE pod = 'train'") == [(part * 15,)]
+
+
+def test_suites_report_and_idle_search_read_what_dbt_built(lake: Lake) -> None:
+    results = checks.run(lake.settings, "marts", CLOCK)
+    assert {result.table_name for result in results} >= {
+        "marts.fct_gpu_hours",
+        "marts.fct_gpu_allocation_hourly",
+        "marts.fct_gpu_waste_daily",
+    }
+    assert [result for result in results if not result.success] == []
+    page = finance.build(lake.settings, "2026-10").html.read_text(encoding="utf-8")
+    assert 'id="USD-gpus"' in page
+    assert "86.03" in page, "seven of eight GPU-hours"
+    assert idle_gpus.run(lake.settings).findings == ()
 
 
 def test_a_second_run_writes_no_version_and_starts_no_dbt(lake: Lake) -> None:

@@ -226,12 +226,15 @@ def report(period: Annotated[str | None, typer.Option(help="YYYY-MM; default: th
 
 
 @app.command()
-def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced files stay.")] = 400) -> None:
+def maintain(
+    retention_days: Annotated[int, typer.Option(min=1, help="How long replaced files stay.")] = 400,
+    table: Annotated[list[str] | None, typer.Option(help="layer.name; nothing: all tables.")] = None,
+) -> None:
     """Small files merged, checkpoints, vacuum, left-overs of killed writers."""
     from costlake import maintain as room
 
     with reported("maintain") as record:
-        result = room.run(Settings.load(), SystemClock(), retention_days)
+        result = room.run(Settings.load(), SystemClock(), retention_days, table or ())
         record.detail.update(result.vacuumed)
     merged, vacuumed = sum(result.merged.values()), sum(result.vacuumed.values())
     console.print(f"{merged} small files merged, {vacuumed} files vacuumed, {result.swept} left-overs removed")

@@ -278,6 +278,7 @@ def sources() -> None:
 def config_check() -> None:
     """Validate config/accounts.yml, config/currency.yml, config/prices/*.yml and the price rules."""
     from costlake.config import load_currency, load_known_models
+    from costlake.gpu_config import load_gpu_hours
     from costlake.pricerules import load_overrides, load_rules
     from ingest.load import configured_exports
     from ingest.source import source_named
@@ -291,6 +292,7 @@ def config_check() -> None:
         load_currency(settings.config_dir / "currency.yml")
         load_overrides(settings.config_dir)
         load_rules(settings)
+        load_gpu_hours(settings.config_dir)
 
 
 def main() -> None:

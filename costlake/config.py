@@ -180,6 +180,11 @@ def load_known_models(path: Path) -> KnownModels:
     return _load(path, KnownModels)
 
 
+def load_exact(path: Path, model: type[Model]) -> Model:
+    """Read a file of config/, every scalar as its own text, so that no number passes through a float. A missing file gives the defaults."""
+    return _load(path, model, _as_text)
+
+
 def _as_text(text: str) -> object:
     # The base loader makes text of every scalar and nothing else: 0.1 keeps its digits, NO stays a word.
     return yaml.load(text, yaml.BaseLoader)  # noqa: S506

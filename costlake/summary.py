@@ -31,6 +31,10 @@ def print_result(result: VerticalResult) -> None:
         console.print("Anomalies", style="bold")
     for message in result.anomalies:
         console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
+    if result.idle_gpus:
+        console.print("Idle GPUs", style="bold")
+    for message in result.idle_gpus:
+        console.print(f"  {message}", markup=False, highlight=False, soft_wrap=True)
     console.print("Where to look", style="bold")
     for name, path in (
         ("finance report", result.report),

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from costlake import slices
+from costlake import gpu_slices, slices
 from costlake.delta import Lake, open_duckdb
 from costlake.errors import ConcurrentWrite, TransformError
 from costlake.settings import Settings
@@ -64,18 +64,23 @@ def plan(settings: Settings, layer: Layer, full_refresh: bool = False) -> dict[s
     """What a layer has still to build, as plain JSON, for a runner that starts dbt itself (Cosmos' watcher).
 
     Returns:
-        `vars` and `full_refresh` for dbt; `fingerprints` and `project`, which `finish` writes down once dbt has succeeded.
+        `vars` and `full_refresh` for dbt; `fingerprints`, `gpu_hours` and `project`, which `finish` writes down once dbt has succeeded.
     """
     settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
     project = slices.project_hash(settings.dbt_dir)
     connection = open_duckdb(settings, str(settings.warehouse))
     try:
         lake = Lake(settings)
+        fresh = slices.project_built(connection, layer) != project or full_refresh
+        hours: dict[Slice, str] = {}
+        changed_hours: list[str] | None = []
         if layer == "focus":
             wanted = slices.bronze_fingerprints(lake, settings.dbt_dir)
         else:
+            hours = gpu_slices.hour_fingerprints(lake, project)
             wanted = slices.mart_fingerprints(lake, slices.built(connection, "focus"), settings.dbt_dir)
-        fresh = slices.project_built(connection, layer) != project or full_refresh
+            wanted |= gpu_slices.month_fingerprints(lake, hours)
+            changed_hours = None if fresh else gpu_slices.changed_hours(hours, slices.built(connection, gpu_slices.HOURS_LAYER))
         work = slices.everything(wanted) if fresh else slices.compare(wanted, slices.built(connection, layer))
     finally:
         connection.close()
@@ -83,27 +88,35 @@ def plan(settings: Settings, layer: Layer, full_refresh: bool = False) -> dict[s
         "changed_slices": [str(slice_) for slice_ in work.changed],
         "dead_slices": [str(slice_) for slice_ in work.dead],
         "changed_periods": list(work.periods),
+        "changed_gpu_hours": changed_hours,
     }
-    prints = {str(slice_): fingerprint for slice_, fingerprint in wanted.items()}
-    return {"layer": layer, "vars": variables, "full_refresh": fresh, "fingerprints": prints, "project": project}
+    prints, hour_prints = ({str(slice_): value for slice_, value in found.items()} for found in (wanted, hours))
+    return {
+        "layer": layer, "vars": variables, "full_refresh": fresh, "fingerprints": prints, "gpu_hours": hour_prints, "project": project,
+    }  # fmt: skip
 
 
 def finish(settings: Settings, plan: Mapping[str, Any]) -> None:
     """Write down that a layer is built as `plan` said; a run that never gets here is planned again."""
     connection = open_duckdb(settings, str(settings.warehouse))
     try:
-        fingerprints = {Slice(*name.rsplit("|", 1)): value for name, value in plan["fingerprints"].items()}
-        slices.mark_built(connection, plan["layer"], fingerprints)
+        slices.mark_built(connection, plan["layer"], _as_slices(plan["fingerprints"]))
+        if plan["layer"] == "marts":
+            slices.mark_built(connection, gpu_slices.HOURS_LAYER, _as_slices(plan["gpu_hours"]))
         slices.mark_project(connection, plan["layer"], plan["project"])
     finally:
         connection.close()
+
+
+def _as_slices(prints: Mapping[str, str]) -> dict[Slice, str]:
+    return {Slice(*name.rsplit("|", 1)): value for name, value in prints.items()}
 
 
 def _build(settings: Settings, layer: Layer, *, full_refresh: bool) -> TransformResult:
     planned = plan(settings, layer, full_refresh)
     variables = planned["vars"]
     changed, dead = ([Slice(*name.rsplit("|", 1)) for name in variables[key]] for key in ("changed_slices", "dead_slices"))
-    if not any(variables.values()):
+    if not any(variables.values()):  # changed hours are a change of their month
         return TransformResult(layer, (), (), 0)
     nodes = _dbt(settings, layer, variables, full_refresh=planned["full_refresh"])
     finish(settings, planned)

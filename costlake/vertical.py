@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from costlake import prices, publish, rates, transform
+from costlake import gpu_rates, prices, publish, rates, transform
 from costlake.delta import Lake
 from costlake.errors import ConfigError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from ingest.load import IngestResult, ingest_exports
-from insights import anomalies, forecast
+from insights import anomalies, forecast, idle_gpus
 from insights.reports import finance
 from quality import checks, page, reconcile
 from quality.ledger import Reconciliation
@@ -38,6 +38,7 @@ class VerticalResult:
     reconciliations: list[Reconciliation] = field(default_factory=list)
     totals: list[tuple[object, ...]] = field(default_factory=list)
     anomalies: list[str] = field(default_factory=list)
+    idle_gpus: list[str] = field(default_factory=list)
     report: Path | None = None
     workbook: Path | None = None
     quality_page: Path | None = None
@@ -57,8 +58,8 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
         result.ingested = ingest_exports(settings, [], clock)
     with timed("quality: Great Expectations on bronze"):
         checks.run(settings, "bronze", clock)
-    with timed("rates: exchange rates of the months billed"):
-        result.held_rates = list(rates.run(settings, clock).held)
+    with timed("rates: exchange rates of the months billed, hours of owned GPUs"):
+        result.held_rates = [*rates.run(settings, clock).held, *gpu_rates.run(settings, clock).held]
     with timed("transform: bronze → FOCUS 1.4 (dbt on DuckDB)"):
         transform.run(settings, "focus")
     with timed("prices: price book of the models used"):
@@ -75,6 +76,8 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
         forecast.run(settings)
     with timed("insights: anomalies"):
         result.anomalies = list(anomalies.run(settings).messages)
+    with timed("insights: idle GPUs"):
+        result.idle_gpus = list(idle_gpus.run(settings).messages)
     with timed("report: HTML, XLSX and the quality page"):
         publish.serve(settings)
         built = finance.build(settings)

@@ -25,6 +25,7 @@ with DAG(
     chain(
         step("quality_bronze", "quality.checks:run", layer="bronze"),
         step("rates", "costlake.rates:run"),
+        step("gpu_rates", "costlake.gpu_rates:run"),
         layer("focus"),
         step("prices", "costlake.prices:run"),
         layer("marts"),

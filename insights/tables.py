@@ -1,6 +1,7 @@
-"""The Delta tables of this room: marts → `insights.forecast_daily`, `insights.anomalies`.
+"""The Delta tables of this room: marts → `insights.forecast_daily`, `insights.anomalies`; the stream's table → `insights.idle_gpus`.
 
-Both hold one row set per `as_of_date` (the last charge date the model was allowed to see), so that what we said then stays answerable.
+The first two hold one row set per `as_of_date` (the last charge date the model was allowed to see), the last one per hour, so that what we
+said then stays answerable.
 Money is DECIMAL(38,12); a band that cannot be known is NULL, and `method_reason` says why.
 """
 
@@ -64,4 +65,43 @@ ANOMALIES = TableSpec(
     key=("as_of_date", "anomaly_date", "provider_name", "billing_currency", "cause_service_name", "cause_sub_account_id"),
 )
 
-TABLES = (FORECAST_DAILY, ANOMALIES)
+IDLE_GPUS = TableSpec(
+    layer="insights",
+    name="idle_gpus",
+    schema=pa.schema(
+        [
+            pa.field("run_id", pa.string(), nullable=False),
+            pa.field("as_of_hour", pa.string(), nullable=False),  # UTC, YYYY-MM-DDTHH; one row set per hour
+            pa.field("as_of", pa.timestamp("us", tz="UTC"), nullable=False),
+            pa.field("gpu_uuid", pa.string(), nullable=False),
+            pa.field("mig_gpu_instance_id", pa.int64()),
+            pa.field("mig_profile", pa.string()),
+            pa.field("gpu_index", pa.int64()),
+            pa.field("model_name", pa.string()),
+            pa.field("cluster", pa.string()),
+            pa.field("host", pa.string()),
+            pa.field("node_id", pa.string()),
+            pa.field("idle_kind", pa.string(), nullable=False),  # unallocated | allocated_idle | warm_unused
+            pa.field("idle_since", pa.timestamp("us", tz="UTC"), nullable=False),
+            pa.field("idle_since_is_known", pa.bool_(), nullable=False),  # false: idle for at least so long
+            pa.field("idle_hours", RATIO, nullable=False),
+            pa.field("activity_ratio", RATIO, nullable=False),
+            pa.field("memory_used_ratio", RATIO),
+            pa.field("power_watts", RATIO),
+            pa.field("namespace", pa.string()),
+            pa.field("pod", pa.string()),
+            pa.field("job_id", pa.string()),
+            pa.field("holder_count", pa.int64()),  # NULL: the source does not list processes
+            pa.field("owner", pa.string()),
+            pa.field("owner_reason", pa.string()),
+            pa.field("cost_per_day", MONEY),
+            pa.field("billing_currency", pa.string()),
+            pa.field("cost_basis", pa.string()),  # bill | owned_rate
+            pa.field("cost_reason", pa.string()),  # why there is no cost
+            pa.field("message", pa.string(), nullable=False),
+        ]
+    ),
+    key=("as_of_hour", "gpu_uuid", "mig_gpu_instance_id"),
+)
+
+TABLES = (FORECAST_DAILY, ANOMALIES, IDLE_GPUS)

@@ -21,6 +21,7 @@ from costlake.settings import Settings
 from costlake.slices import Slice
 from costlake.sql import literal
 from ingest.source import all_sources
+from quality.gpu_rules import CHECKED_HOURS, telemetry_suite
 from quality.ledger import CheckResult, Layer, Severity, write_checks
 from quality.rules import Suite
 from quality.slices import slice_filter
@@ -99,10 +100,30 @@ def _check_bronze(settings: Settings, this: _Run, slices: Collection[Slice] | No
             except LakeError as error:
                 delivered = True
                 yield this.result(suite, source.name, "table_is_readable", error.what, error.next_step)
+        if slices is None:
+            yield from _check_telemetry(engine, this, lake)
     finally:
         engine.close()
     if not delivered:
         yield this.result(Suite("bronze", "bronze", "bronze", ()), None, "has_rows", "no bronze table has rows", "run `costlake ingest`")
+
+
+def _check_telemetry(engine: Engine, this: _Run, lake: Lake) -> Iterator[CheckResult]:
+    """The newest hours of the stream's table; nothing where no message ever came."""
+    suite = telemetry_suite(this.checked_at)
+    layer, name = suite.table_name.split(".")
+    try:
+        hours = sorted({partition["event_hour"] for partition in lake.partitions(layer, name)})[-CHECKED_HOURS:]
+        if not hours:
+            return
+        listed = ", ".join(literal(hour) for hour in hours)
+        engine.connection.execute(
+            f"CREATE VIEW {suite.name} AS SELECT * FROM ({lake.scan_sql(layer, name)}) WHERE event_hour IN ({listed})"
+        )
+    except (LakeError, duckdb.Error) as error:
+        yield this.result(suite, name, "table_is_readable", f"{error}", "look at the stream's sink, or restore the file")
+        return
+    yield from _validated(engine, this, suite, suite.name, name)
 
 
 def _check_exports(

@@ -111,6 +111,11 @@ GPU_DEAD_LETTERS = TableSpec(
 )
 
 
+def bronze_tables() -> list[TableSpec]:
+    """What dbt may read of this room, through the entry point `costlake.bronze`: typed and empty before the first message."""
+    return [GPU_TELEMETRY]
+
+
 def distinct_samples(scan: str) -> str:
     """SQL for one row per accelerator and event of a scan of `gpu_telemetry`: what energy and cost may be summed over.
 

@@ -56,6 +56,14 @@ def currencies(tmp_path_factory: pytest.TempPathFactory) -> Currencies:
     return build_currencies(tmp_path_factory.mktemp("currencies"))
 
 
+@pytest.fixture(scope="session")
+def gpu_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The SQL of the GPU models and of their conservation tests."""
+    from tests.dbt.gpu_project import compiled
+
+    return compiled(tmp_path_factory.mktemp("gpu_models"))
+
+
 @pytest.fixture
 def validate(shared_path: Callable[[str], Path], tmp_path: Path) -> Validate:
     """Runs the validator, with every criterion on, on the FOCUS rows of a warehouse."""

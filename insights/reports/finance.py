@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from costlake.delta import Lake
 from insights.lakeside import open_marts
-from insights.reports import ai, audit, charts, combined, cost_tables, economics, outlook_tables, page, restatements, workbook
+from insights.reports import ai, audit, charts, combined, cost_tables, economics, gpus, outlook_tables, page, restatements, workbook
 from insights.reports.basis import Basis, currencies, month_name, ratio, reported_period
 from insights.reports.model import Chart, Figure, Report, Section, Table
 from insights.reports.rounding import cents
@@ -118,7 +118,7 @@ def _section(con: duckdb.DuckDBPyConnection, basis: Basis, day: date, insights: 
         *((economics.model_units(con, basis),) if "fct_model_economics_daily" in marts else ()),
         *((economics.token_prices(con, basis),) if "fct_token_economics_daily" in marts else ()),
     )
-    inside = (ai.inside(con, basis),) if "fct_ai_cost_daily" in marts else ()
+    inside = (*((ai.inside(con, basis),) if "fct_ai_cost_daily" in marts else ()), *gpus.tables(con, basis, marts))
     providers, *others = costs
     odd_days = [(row[0], str(row[1])) for row in odd.rows if isinstance(row[0], date)]
     drawn: list[Chart | None] = [

@@ -33,7 +33,7 @@ def upstreams(parsed: dict[str, Any], dag: str) -> dict[str, list[str]]:
 def test_every_dag_is_found_and_no_other(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
     assert {"ingest_aws_cur", "ingest_aws_cur2", "ingest_azure_actual", "ingest_focus_files", "ingest_openai_usage"} < INGEST
-    assert set(parsed["dags"]) == INGEST | {"transform", "insights", "reports", "maintenance", "maintenance_stream"}
+    assert set(parsed["dags"]) == INGEST | {"transform", "insights", "idle_gpus", "reports", "maintenance", "maintenance_stream"}
 
 
 def test_parsing_imports_nothing_that_dies_in_a_fork_or_costs_seconds(parsed: dict[str, Any]) -> None:
@@ -73,7 +73,8 @@ def test_transform_guards_stand_between_the_layers_and_before_publication(parsed
     assert upstreams(parsed, "transform") == {
         "quality_bronze": [],
         "rates": ["quality_bronze"],
-        "dbt_focus": ["rates"],
+        "gpu_rates": ["rates"],
+        "dbt_focus": ["gpu_rates"],
         "prices": ["dbt_focus"],
         "dbt_marts": ["prices"],
         "quality_marts": ["dbt_marts"],
@@ -115,7 +116,7 @@ def test_every_task_calls_a_function_that_takes_what_it_is_given(parsed: dict[st
     assert called == {
         "ingest.load:ingest_export", "quality.checks:run", "costlake.transform:run", "quality.reconcile:run", "costlake.publish:run",
         "insights.forecast:run", "insights.anomalies:run", "costlake.publish:serve", "insights.reports.finance:build",
-        "quality.page:build", "costlake.maintain:run", "costlake.rates:run",
+        "quality.page:build", "costlake.maintain:run", "costlake.rates:run", "costlake.gpu_rates:run", "insights.idle_gpus:run",
         "costlake.prices:run",
     }  # fmt: skip
 

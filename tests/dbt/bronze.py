@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from costlake.gpu_rates import GPU_RATES
 from costlake.periods import FixedClock
 from costlake.pricerules import load_rules
 from costlake.prices import PRICE_BOOK, table_of, wanted_of
@@ -19,9 +20,11 @@ from costlake.rates import EXCHANGE_RATES
 from costlake.settings import Settings
 from costlake.sql import empty_select, sql_type
 from ingest.source import all_sources
+from streams.tables import bronze_tables as stream_tables
 
 TABLES: dict[str, dict[str, str]] = {
-    source.table.name: {field.name: sql_type(field.type) for field in source.table.schema} for source in all_sources().values()
+    table.name: {field.name: sql_type(field.type) for field in table.schema}
+    for table in (*(source.table for source in all_sources().values()), *stream_tables())
 }
 
 
@@ -34,7 +37,7 @@ def create_bronze(connection: duckdb.DuckDBPyConnection, dynamic: Mapping[str, S
         listing = ", ".join(f'"{name}" {kind}' for name, kind in typed.items())
         connection.execute(f"CREATE OR REPLACE TABLE bronze.{table} ({listing})")
     connection.execute("CREATE SCHEMA IF NOT EXISTS ops")
-    for spec in (EXCHANGE_RATES, PRICE_BOOK):
+    for spec in (EXCHANGE_RATES, GPU_RATES, PRICE_BOOK):
         connection.execute(f"CREATE OR REPLACE TABLE ops.{spec.name} AS {empty_select(spec.schema)}")
 
 

@@ -208,10 +208,10 @@ def test_a_mart_with_money_has_its_currency_in_the_grain(model: dict[str, Any]) 
     names = {column["name"] for column in model["columns"]}
     money = {name for name in names if "cost" in name.split("_") and not name.endswith("_reason")}
     if money:
-        grain_test = (DBT / "tests" / "assert_mart_grain_is_unique.sql").read_text()
+        grain_test = "".join(path.read_text() for path in (DBT / "tests").rglob("assert_*_grain_is_unique.sql"))
         assert "currency" in model["config"]["meta"]["grain"], "the grain of a mart with money names its currency"
         assert "billing_currency" in names
-        assert f"'{model['name']}'" in grain_test, "add its grain, with the currency, to assert_mart_grain_is_unique"
+        assert f"'{model['name']}'" in grain_test, "add its grain, with the currency, to an assert_…_grain_is_unique"
     if any(name.endswith("_reporting") for name in names):
         assert {"reporting_currency", "exchange_rate", "exchange_rate_reason"} <= names
         assert any("one_currency_per_group" in test for test in model["data_tests"] if isinstance(test, dict))

@@ -99,6 +99,19 @@ CREATE TABLE marts.fct_focus_faults (
     source_id VARCHAR, billing_period VARCHAR, rule_id VARCHAR, focus_rule VARCHAR, severity VARCHAR, row_count BIGINT,
     example_object_key VARCHAR, example_row_number BIGINT, example_value VARCHAR
 );
+CREATE TABLE marts.fct_gpu_hours (
+    billing_period VARCHAR, charge_date DATE, hour_start TIMESTAMPTZ, node_id VARCHAR, host VARCHAR, gpu_uuid VARCHAR, row_kind VARCHAR,
+    row_reason VARCHAR, effective_cost DECIMAL(38,12), cost_reason VARCHAR, activity_ratio DECIMAL(18,12), memory_used_ratio DECIMAL(18,12),
+    observed_seconds DECIMAL(38,6), billing_currency VARCHAR DEFAULT 'USD'
+);
+CREATE TABLE marts.fct_gpu_allocation_hourly (
+    billing_period VARCHAR, charge_date DATE, hour_start TIMESTAMPTZ, node_id VARCHAR, pod VARCHAR, usage_state VARCHAR,
+    gpu_hours DECIMAL(38,12), owner VARCHAR, owner_reason VARCHAR
+);
+CREATE TABLE marts.fct_gpu_waste_daily (
+    billing_period VARCHAR, charge_date DATE, node_id VARCHAR, usage_state VARCHAR, idle_gpu_hours DECIMAL(38,12), gpu_count BIGINT,
+    wasted_cost DECIMAL(38,12), cost_reason VARCHAR
+);
 CREATE TABLE intermediate.int_token_usage (
     source_id VARCHAR, billing_period VARCHAR, provider_name VARCHAR, is_counted BOOLEAN,
     input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),

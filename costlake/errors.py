@@ -4,10 +4,13 @@
     ├── RetryableError            trying again later can help
     │   ├── StoreUnavailable      an object store did not answer
     │   ├── ObjectReplaced        a file was replaced between the look at it and the copy
+    │   ├── ProviderUnavailable   a provider's API does not answer, or not now: time-out, 429, 5xx
+    │   ├── IncompletePull        the pages of an API do not make a whole
     │   └── ConcurrentWrite       another writer committed to the same Delta slice first
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
         ├── StoreRefused          an object store says no: bucket, permission or credential
+        ├── ProviderRefused       a provider's API says no: key, permission; RequestRefused: the request itself
         ├── LakeError             a Delta table cannot be read or written as asked
         ├── TransformError        dbt stopped; names the node
         ├── QualityError          a Great Expectations suite failed with severity `fail`
@@ -72,6 +75,14 @@ class ObjectReplaced(RetryableError):
     """A file was replaced between the look at it and the copy."""
 
 
+class ProviderUnavailable(RetryableError):
+    """A provider's API does not answer, or not now: time-out, too many requests, trouble of its own."""
+
+
+class IncompletePull(RetryableError):
+    """The pages of an API do not make a whole: one repeats, one is missing, or a day is not over yet."""
+
+
 class ConcurrentWrite(RetryableError):
     """Another writer committed to the same Delta slice first."""
 
@@ -86,6 +97,14 @@ class ConfigError(FatalError):
 
 class StoreRefused(FatalError):
     """An object store says no: bucket, permission or credential."""
+
+
+class ProviderRefused(FatalError):
+    """A provider's API says no: key or permission."""
+
+
+class RequestRefused(ProviderRefused):
+    """A provider's API does not take the request: a parameter, or a cursor that is not valid any more."""
 
 
 class LakeError(FatalError):
@@ -142,6 +161,10 @@ class EmptyDelivery(DeliveryError):
 
 class BadValue(DeliveryError):
     """A cell is not a value of its column's type."""
+
+
+class PersonalData(DeliveryError):
+    """A file has e-mail addresses in clear."""
 
 
 class UnknownModel(DeliveryError):

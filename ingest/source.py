@@ -128,7 +128,8 @@ class Source:
         provider: canonical provider name as FOCUS shows it.
         title: for people.
         table: the bronze table.
-        feeds: `focus` when its rows carry the bill, `tokens` when they carry usage only.
+        feeds: `focus` when its rows carry the bill, `tokens` when they carry usage only, `activity` when they tell of usage that another
+            report counts, so that they enter neither bill nor token ledger.
         formats: what can be read, for README.
         documentation: the provider's document that the reader follows.
         find: the commit markers below an export's location.
@@ -145,7 +146,7 @@ class Source:
     provider: str
     title: str
     table: TableSpec
-    feeds: Literal["focus", "tokens"]
+    feeds: Literal["focus", "tokens", "activity"]
     formats: str
     documentation: str
     find: Callable[[Store, Export], Iterator[Candidate]]

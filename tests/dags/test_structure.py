@@ -32,14 +32,7 @@ def upstreams(parsed: dict[str, Any], dag: str) -> dict[str, list[str]]:
 
 def test_every_dag_is_found_and_no_other(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert {
-        "ingest_anthropic_costs",
-        "ingest_anthropic_usage",
-        "ingest_aws_cur",
-        "ingest_aws_cur2",
-        "ingest_openai_costs",
-        "ingest_openai_usage",
-    } == INGEST
+    assert {"ingest_aws_cur", "ingest_aws_cur2", "ingest_azure_actual", "ingest_focus_files", "ingest_openai_usage"} < INGEST
     assert set(parsed["dags"]) == INGEST | {"transform", "insights", "reports", "maintenance"}
 
 

@@ -25,6 +25,7 @@ DBT_FOLDER = Path(__file__).parents[2] / "dbt"
 MODELS = [
     "+fct_cost_monthly_reporting",
     "+fct_ai_cost_daily",
+    "+fct_focus_faults",
     "+fct_node_cost_daily",
     "+fct_token_economics_daily",
     "+fct_model_economics_daily",

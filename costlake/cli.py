@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from costlake.cli_llm import app as llm_app
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
 from costlake.errors import LakeError, RetryableError
@@ -24,6 +25,7 @@ from costlake.summary import print_reconciliation, print_result
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
+app.add_typer(llm_app)
 
 
 @app.command()
@@ -42,6 +44,7 @@ def run(
         record.detail.update({"loaded": loaded} if loaded else {})
     print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
+    refused += [error for pulled in result.pulled for error in pulled.failed]
     for error in (*refused, *result.held_rates):
         print_error(error)
     if refused or result.held_rates:

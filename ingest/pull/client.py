@@ -43,6 +43,7 @@ class Manners:
         pause_seconds: between two requests. Anthropic documents one request a minute as sustained use and bursts while paging; OpenAI
             documents none for these endpoints and says when it is too much (429 with Retry-After).
         page_bytes: a larger answer is no page.
+        sleep: how it waits.
     """
 
     connect_seconds: float = 10
@@ -53,6 +54,7 @@ class Manners:
     longest_wait_seconds: float = 120
     pause_seconds: float = 0.5
     page_bytes: int = 64 << 20
+    sleep: Callable[[float], None] = time.sleep
 
 
 class _Busy(Exception):
@@ -70,11 +72,9 @@ class ApiClient:
         requests: how many were sent, for tests and logs. server_time: the provider's clock at its latest answer; None before.
     """
 
-    def __init__(
-        self, base_url: str, headers: dict[str, str], key: str, manners: Manners | None = None, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, base_url: str, headers: dict[str, str], key: str, manners: Manners | None = None) -> None:
         self._manners = manners or Manners()
-        self._key, self._sleep = key, sleep
+        self._key, self._sleep = key, self._manners.sleep
         self._base, self._host = base_url, urlsplit(base_url).netloc
         local = urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1")
         self._client = httpx.Client(

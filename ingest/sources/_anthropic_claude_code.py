@@ -101,6 +101,7 @@ def _rows(record: Any, place: Place, delivery: Delivery) -> list[Json]:
     if not isinstance(models, list) or not all(isinstance(model, dict) for model in models):
         raise _bad("model_breakdown is no list of objects", place, "model_breakdown")
     extra = pages.extra_json(record, _KNOWN)
+    check_no_email(extra, str(place))
     return [{**who, "row_kind": "activity", **activity, "_extra": extra}, *(_model_row(model, who, place) for model in models)]
 
 
@@ -136,9 +137,9 @@ def _day(record: Json, place: Place) -> dt.datetime:
     try:
         day = dt.datetime.fromisoformat(said)
         day = day.replace(tzinfo=dt.UTC) if day.tzinfo is None else day.astimezone(dt.UTC)
-        if day.time() != dt.time() or day.year < 2000:
+        if day.time() != dt.time() or not 2000 < day.year < 9000:
             raise ValueError("not the start of a UTC day")
-        return day + 0 * _DAY
+        return day
     except (ValueError, OverflowError) as error:
         raise _bad(f"date is {said[:40]!r} ({error})", place, "date") from error
 

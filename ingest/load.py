@@ -114,8 +114,23 @@ def ingest_file(
     with _at_hand(settings, path, credential) as local, _readable(settings, local) as readable:
         source = source_named(source_name) if source_name else recognise(readable)
         name = export_id or _default_id(source, readable)
-    export = Export(id=name, source=source.name, location=location, credential=credential)
+    export = _export_of_file(settings, name, source, location, credential)
     return ingest_stream(settings, export, clock, accept=accept, accept_partial=accept_partial, progress=progress)
+
+
+def _export_of_file(settings: Settings, name: str, source: Source, location: str, credential: str | None) -> Export:
+    """The export that a lone file belongs to; one that is configured keeps its billing account, by which cost finds its usage."""
+    known = {export.id: export for export in load_accounts(settings.config_dir / "accounts.yml").exports}.get(name)
+    if known is None:
+        return Export(id=name, source=source.name, location=location, credential=credential)
+    if known.source != source.name:
+        raise ConfigError(
+            f"the file is of {source.name}, the export {name} of {known.source}",
+            where=f"config/accounts.yml, export {name}",
+            expected="a file of the export's source",
+            next_step="hand the file over under another id: --as",
+        )
+    return known.model_copy(update={"location": location, "credential": credential, "pull": None})
 
 
 @contextmanager

@@ -21,10 +21,11 @@ class Endpoint:
 
     @staticmethod
     def result(name: str) -> str:
-        """What the endpoint's results say in `object`."""
-        return f"organization.usage.{name}.result"
+        """What the endpoint's results say in `object`: two of them call themselves otherwise than their address."""
+        return f"organization.usage.{_OWN_NAMES.get(name, name)}.result"
 
 
+_OWN_NAMES = {"file_search_calls": "file_searches", "web_search_calls": "web_searches"}
 _REQUESTS = "num_model_requests"
 ENDPOINTS = {
     "completions": Endpoint(("input_tokens", "output_tokens", _REQUESTS), counts_tokens=True),

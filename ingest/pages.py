@@ -122,6 +122,7 @@ def read_pages(delivery: Delivery, objects: tuple[LandedObject, ...]) -> list[tu
     Raises:
         UnreadableFile: not a page. ManifestError: the last page announces another one (unless the delivery is accepted as partial).
     """
+    _check_digests(delivery, objects)
     read = [(landed, list(_pages(landed))) for landed in objects]
     more, last_key = False, delivery.key
     for landed, pages in read:
@@ -135,6 +136,19 @@ def read_pages(delivery: Delivery, objects: tuple[LandedObject, ...]) -> list[tu
             next_step="pull the rest, or accept the loss: costlake ingest FILE --accept-partial",
         )
     return read
+
+
+def _check_digests(delivery: Delivery, objects: tuple[LandedObject, ...]) -> None:
+    """The pages are those that were pulled, where the marker says their sha256 (`costlake pull` writes them)."""
+    said = marked(delivery)
+    names, digests = said.get("pages"), said.get("sha256")
+    wanted = dict(zip(names, digests, strict=False)) if isinstance(names, list) and isinstance(digests, list) else {}
+    for landed in objects:
+        digest = wanted.get(landed.key.rpartition("/")[2], landed.etag)
+        if digest != landed.etag:
+            raise ManifestError(
+                "the page is not the one that was pulled", where=landed.key, expected=f"a file with the sha256 {digest}", next_step=_AGAIN
+            )
 
 
 def _pages(landed: LandedObject) -> Iterator[Json]:

@@ -3,6 +3,8 @@
 Data flow: pages → <location>/pull-000042-<report>/page-00001.json …; `pull.json.partial` says what was asked until `pull.json` says that
 all of it is there.
 
+A pull that was never landed (refused, or not ingested yet) when a newer one covers its days is overtaken: `pull.json.overtaken`. Loaded
+after the newer one it would bring old numbers back.
 A killed pull leaves a folder without `pull.json`, which no ingest reads and the next pull continues or removes. Folders are numbered:
 deliveries come into the lake in the order of their names, whatever a machine's clock says.
 Not for direct use.
@@ -25,6 +27,7 @@ from costlake.errors import ConcurrentWrite
 
 MARKER = "pull.json"
 _STATE = f"{MARKER}.partial"
+_OVERTAKEN = f"{MARKER}.overtaken"
 _LOCK = ".pull.lock"
 _NAME = re.compile(r"pull-(\d{6,})-([a-z0-9_]+)")
 
@@ -68,21 +71,30 @@ class PullFolder:
         _write(self.path / MARKER, json.dumps(content, indent=1).encode())
         (self.path / _STATE).unlink(missing_ok=True)
 
+    @property
+    def key(self) -> str:
+        """What the ingest calls it."""
+        return f"{self.path.name}/{MARKER}"
+
+    def overtake(self) -> None:
+        """A newer pull has all its days: no ingest shall load it any more. Its pages stay, for people."""
+        (self.path / MARKER).replace(self.path / _OVERTAKEN)
+
     def discard(self) -> None:
         """Remove what is no delivery."""
         shutil.rmtree(self.path)
 
 
-def finished(root: Path, report: str) -> list[dict[str, Any]]:
-    """What the `pull.json` of each finished pull of a report says, oldest first; {} for one that says nothing readable."""
-    return [_said(path / MARKER) for path in _folders(root, report) if (path / MARKER).is_file()]
+def finished(root: Path, report: str) -> list[PullFolder]:
+    """The finished pulls of a report with what their `pull.json` says, oldest first; {} where it says nothing readable."""
+    return [PullFolder(path, _said(path / MARKER)) for path in _folders(root, report) if (path / MARKER).is_file()]
 
 
 def unfinished(root: Path, report: str) -> list[PullFolder]:
     """Pulls of a report that were killed or broke off, oldest first; one that has lost its question is removed."""
     found = []
     for path in _folders(root, report):
-        if (path / MARKER).is_file():
+        if (path / MARKER).is_file() or (path / _OVERTAKEN).is_file():
             continue
         try:
             found.append(PullFolder(path, json.loads((path / _STATE).read_bytes())))

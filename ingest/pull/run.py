@@ -3,14 +3,15 @@
 Data flow: `Export.pull`, the pulls in its folder, the clock → requests → a new pull folder per report, or none when nothing has changed.
 
 A pull covers whole UTC days: the last ends at the latest midnight, because a day that is not over looks like a cheap one. It begins
-`window_days` before the end of what was pulled, so that what came late replaces what was there; older days are not asked for again.
+`window_days` before the end of what was landed, so that what came late replaces what was there; older days are not asked for again. A pull
+that was refused is not landed: the next one has its days again, and overtakes it.
 Run alone: costlake pull [EXPORT …]
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from collections.abc import Sequence as Listed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from costlake.credentials import resolve
 from costlake.errors import ConfigError, CostlakeError, IncompletePull, RequestRefused
 from costlake.periods import UTC, Clock
 from costlake.settings import Settings
+from ingest.landing import landed_keys
 from ingest.load import configured_export, configured_exports
 from ingest.personal import without_emails
 from ingest.pull.apis import Api, Ask, Report, asked, grouping
@@ -95,13 +97,21 @@ def pull_exports(
         result = PullResult(export.id)
         results.append(result)
         try:
-            _pull(export, clock, since, manners or Manners(), result, progress)
+            _pull(export, landed_keys(settings, export.id), clock, since, manners or Manners(), result, progress)
         except CostlakeError as error:
             result.failed.append(error)
     return results
 
 
-def _pull(export: Export, clock: Clock, since: dt.date | None, manners: Manners, result: PullResult, progress: Progress) -> None:
+def _pull(
+    export: Export,
+    landed: Set[str],
+    clock: Clock,
+    since: dt.date | None,
+    manners: Manners,
+    result: PullResult,
+    progress: Progress,
+) -> None:
     if export.pull is None:
         raise ConfigError(
             f"the export {export.id} is not pulled",
@@ -122,7 +132,7 @@ def _pull(export: Export, clock: Clock, since: dt.date | None, manners: Manners,
     base_url = export.pull.base_url or api.base_url
     with only_one(root), ApiClient(base_url, api.headers(key), key, manners) as client:
         for report in reports:
-            one = _OneReport(export, export.pull, root, api, report, client, base_url, clock)
+            one = _OneReport(export, export.pull, root, api, report, client, base_url, clock, landed)
             try:
                 for pulled in one.run(since):
                     result.pulled.append(pulled)
@@ -144,6 +154,7 @@ class _OneReport:
     client: ApiClient
     base_url: str
     clock: Clock
+    landed: Set[str]
 
     def run(self, since: dt.date | None) -> list[Pulled]:
         """Finish what was begun, then pull up to the latest midnight."""
@@ -161,7 +172,8 @@ class _OneReport:
         return made
 
     def _window(self, midnight: dt.datetime, since: dt.date | None) -> tuple[dt.datetime, dt.datetime] | None:
-        ends = [end for marker in finished(self.root, self.report.name) if (end := _instant(marker.get("ending_at"))) is not None]
+        landed = [done for done in finished(self.root, self.report.name) if done.key in self.landed]
+        ends = [end for done in landed if (end := _instant(done.asked.get("ending_at"))) is not None]
         first = _midnight(self.pull.since) if self.pull.since else midnight - dt.timedelta(days=_FIRST_PULL_DAYS)
         if since is not None:
             start = _midnight(since)
@@ -220,7 +232,12 @@ class _OneReport:
         page_count = len(folder.pages)
         changed = self._differs(folder)
         if changed:
+            before = finished(self.root, self.report.name)
             folder.commit(self._facts(sequence))
+            for older in before:
+                days = [_instant(older.asked.get(name)) for name in ("starting_at", "ending_at")]
+                if older.key not in self.landed and all(day is not None and start <= day <= end for day in days):
+                    older.overtake()
         else:
             folder.discard()
         return Pulled(self.report.name, start, end, page_count, sequence.result_count, changed)
@@ -234,7 +251,8 @@ class _OneReport:
 
     def _differs(self, folder: PullFolder) -> bool:
         """Whether the newest finished pull of the report asked the same and got other pages (or there is none)."""
-        last = (finished(self.root, self.report.name) or [{}])[-1]
+        done = finished(self.root, self.report.name)
+        last = done[-1].asked if done else {}
         same_question = all(last.get(name) == value for name, value in folder.asked.items() if name != "begun_at")
         return not (same_question and last.get("sha256") == folder.digests())
 

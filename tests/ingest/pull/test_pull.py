@@ -291,13 +291,43 @@ def test_a_page_that_vanishes_after_the_pull_is_noticed(estate: Estate, api: Api
     assert [type(error).__name__ for error in estate.ingest().refused] == ["MissingPart"]
 
 
-def test_results_lost_on_disk_are_counted(estate: Estate) -> None:
+@pytest.mark.parametrize("with_digests", [True, False])
+def test_results_lost_on_disk_are_noticed(estate: Estate, with_digests: bool) -> None:
     estate.pull()
-    page = estate.root / estate.folders()[0] / "page-00001.json"
-    content = json.loads(page.read_text())
+    folder = estate.root / estate.folders()[0]
+    content = json.loads((folder / "page-00001.json").read_text())
     content["data"][4]["results"] = []
-    page.write_text(json.dumps(content))
-    assert [type(error).__name__ for error in estate.ingest().refused] == ["RowCountMismatch"]
+    (folder / "page-00001.json").write_text(json.dumps(content))
+    if not with_digests:
+        marker = json.loads((folder / "pull.json").read_text())
+        (folder / "pull.json").write_text(json.dumps({name: value for name, value in marker.items() if name != "sha256"}))
+    assert [type(error).__name__ for error in estate.ingest().refused] == ["ManifestError" if with_digests else "RowCountMismatch"]
+
+
+def test_a_refused_pull_is_overtaken_by_the_next_and_never_loaded_over_it(estate: Estate, api: ApiServer) -> None:
+    estate.both()
+    api.results[COMPLETIONS][dt.date(2026, 11, 15)] = [completions(-1)]
+    for _ in range(2):
+        estate.now += dt.timedelta(days=1)
+        api.now += dt.timedelta(days=1)
+        assert estate.pull().failed == []
+        assert len(estate.ingest().refused) == 1, "one refusal, however many pulls wait"
+    api.results[COMPLETIONS][dt.date(2026, 11, 15)] = [completions(240)]
+    estate.now += dt.timedelta(days=1)
+    api.now += dt.timedelta(days=1)
+    estate.both()
+    starts = {dt.datetime.fromtimestamp(int(params["start_time"][0]), tz=dt.UTC).date() for params in api.asked(COMPLETIONS)[1:]}
+    assert starts == {dt.date(2026, 11, 15)}, "what was refused is asked for again until it is landed"
+    assert estate.rows(SUM) == [(30, TOTAL - 24 + 240)]
+    assert [path.name for path in estate.root.glob("*/pull.json")] == ["pull.json"] * 2
+
+
+def test_pages_that_were_never_ingested_leave_no_hole(estate: Estate, api: ApiServer) -> None:
+    estate.pull()
+    estate.now += dt.timedelta(days=20)
+    api.now += dt.timedelta(days=20)
+    estate.both()
+    assert estate.rows(SUM) == [(30, TOTAL)]
 
 
 def test_a_quiet_month_is_no_lost_delivery_and_is_not_asked_for_again(estate: Estate, api: ApiServer) -> None:

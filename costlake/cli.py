@@ -271,12 +271,15 @@ def config_check() -> None:
     """Validate config/accounts.yml, config/currency.yml and config/prices/models.yml."""
     from costlake.config import load_currency, load_known_models
     from ingest.load import configured_exports
+    from ingest.pull.apis import asked
     from ingest.source import source_named
 
     settings = Settings.load()
     with reported("config check"):
         for export in configured_exports(settings):
             source_named(export.source)
+            if export.pull is not None:
+                asked(export, export.pull)
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
         load_known_models(settings.config_dir / "prices" / "models.yml")
         load_currency(settings.config_dir / "currency.yml")

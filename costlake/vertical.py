@@ -56,7 +56,7 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
     timed = _Timer(result.seconds, step)
     if any(export.pull for export in configured_exports(settings)):
         with timed("pull: APIs of LLM providers → files"):
-            result.pulled = pull_exports(settings, [], clock)
+            result.pulled = pull_exports(settings, [], clock, progress=step)
     with timed("ingest: provider files → landing → bronze"):
         result.ingested = ingest_exports(settings, [], clock)
     with timed("quality: Great Expectations on bronze"):

@@ -55,7 +55,7 @@ class PullFolder:
 
     def next_name(self) -> str:
         """The name of the page to come."""
-        return f"page-{len(self.pages) + 1:05d}.json"
+        return _page_name(len(self.pages) + 1)
 
     def add(self, content: bytes) -> None:
         """One more page; it is there whole or not at all."""
@@ -81,7 +81,8 @@ class PullFolder:
         (self.path / MARKER).replace(self.path / _OVERTAKEN)
 
     def discard(self) -> None:
-        """Remove what is no delivery."""
+        """Remove what is no delivery; killed half way, it has lost its question and is not continued."""
+        (self.path / _STATE).unlink(missing_ok=True)
         shutil.rmtree(self.path)
 
 
@@ -97,9 +98,12 @@ def unfinished(root: Path, report: str) -> list[PullFolder]:
         if (path / MARKER).is_file() or (path / _OVERTAKEN).is_file():
             continue
         try:
-            found.append(PullFolder(path, json.loads((path / _STATE).read_bytes())))
-        except (FileNotFoundError, ValueError):
-            shutil.rmtree(path)  # killed before it was begun, or while it was removed
+            folder = PullFolder(path, dict(json.loads((path / _STATE).read_bytes())))
+            if [page.name for page in folder.pages] != [_page_name(number) for number in range(1, len(folder.pages) + 1)]:
+                raise ValueError("a page has gone")
+            found.append(folder)
+        except (FileNotFoundError, ValueError, TypeError):
+            shutil.rmtree(path)  # killed before it was begun or while it was removed, or changed by hand
     return found
 
 
@@ -120,6 +124,10 @@ def only_one(root: Path) -> Iterator[None]:
 def _folders(root: Path, report: str) -> list[Path]:
     named = [(int(match[1]), path) for path in root.iterdir() if (match := _NAME.fullmatch(path.name)) and match[2] == report]
     return [path for _, path in sorted(named)]
+
+
+def _page_name(number: int) -> str:
+    return f"page-{number:05d}.json"
 
 
 def _said(marker: Path) -> dict[str, Any]:

@@ -272,7 +272,13 @@ def _fill_beside(connection: duckdb.DuckDBPyConnection) -> None:
         [
             _lineage("openai-usage", DAY, number, "org_a")
             | _bucket("bucket", DAY)
-            | {"_slice": f"{DAY} {endpoint}", "endpoint": endpoint, "group_by_signature": "model", "project_id": "proj_a", "model": "dall-e-3"}
+            | {
+                "_slice": f"{DAY} {endpoint}",
+                "endpoint": endpoint,
+                "group_by_signature": "model",
+                "project_id": "proj_a",
+                "model": "dall-e-3",
+            }
             | counts
             for number, (endpoint, counts) in enumerate(others.items(), 101)
         ],

@@ -64,6 +64,13 @@ def test_what_no_api_can_answer_is_not_asked(source: str, changes: dict[str, Any
         asked(export, export.pull)
 
 
+def test_the_check_of_the_configuration_looks_into_the_block(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSTLAKE_HOME", str(estate.settings.home))
+    assert CliRunner().invoke(app, ["config", "check"]).exit_code == 0
+    estate.configure(reports=["costs"])
+    assert CliRunner().invoke(app, ["config", "check"]).exit_code == 1
+
+
 def test_every_report_has_a_reader() -> None:
     from ingest.source import all_sources
 

@@ -18,8 +18,10 @@ from costlake.config import Export
 from costlake.errors import PersonalData
 from ingest.pages import pseudonym
 
-# An address as people have them: something, @, a domain that ends in letters. `model@20250514` is none.
-EMAIL = re.compile(r"[^\s\"'<>()\[\],;:@\\]+@[^\s\"'<>()\[\],;:@\\]+\.[A-Za-z]{2,}")
+# Words joined by @, as far as they go; possessive, and begun at a word's begin only, so that no text is searched twice.
+_JOINED = re.compile(r"(?<![^\s\"'<>()\[\],;:@\\])[^\s\"'<>()\[\],;:@\\]++(?:@[^\s\"'<>()\[\],;:@\\]++)++")
+# An address as people have them ends in a domain of letters; `model@20250514` is none.
+_DOMAIN = re.compile(r"@[^@]*\.[A-Za-z]{2,}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -39,7 +41,12 @@ def without_emails(export: Export, content: bytes) -> bytes:
         return content
     if text.lstrip("\ufeff \n\r\t")[:1] in ("{", "["):
         return _STRING.sub(lambda match: _renamed(export, match[0]), text).encode()
-    return EMAIL.sub(lambda found: stand_in(export, found[0]), text).encode()
+    return _without(export, text).encode()
+
+
+def has_email(text: str) -> bool:
+    """Whether a text holds an e-mail address."""
+    return any(_DOMAIN.search(found[0]) for found in _JOINED.finditer(text))
 
 
 def stand_in(export: Export, address: str) -> str:
@@ -49,7 +56,7 @@ def stand_in(export: Export, address: str) -> str:
 
 def check_no_email(value: str | None, where: str) -> None:
     """Refuse a value that holds an e-mail address in clear: its file must not enter landing. PersonalData, without the address."""
-    if value is not None and EMAIL.search(value) is not None:
+    if value is not None and has_email(value):
         raise PersonalData(
             "the file has e-mail addresses in clear",
             where=where,
@@ -63,9 +70,17 @@ def _renamed(export: Export, token: str) -> str:
         value = json.loads(token, strict=False)
     except ValueError:
         return token  # no JSON after all
-    if EMAIL.search(value) is None:
+    if not has_email(value):
         return token
-    return json.dumps(EMAIL.sub(lambda found: stand_in(export, found[0]), value), ensure_ascii=False)
+    return json.dumps(_without(export, value), ensure_ascii=False)
+
+
+def _without(export: Export, text: str) -> str:
+    def renamed(found: re.Match[str]) -> str:
+        address = found[0].rstrip(".")
+        return stand_in(export, address) + found[0][len(address) :] if _DOMAIN.search(address) else found[0]
+
+    return _JOINED.sub(renamed, text)
 
 
 if __name__ == "__main__":

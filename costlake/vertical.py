@@ -96,7 +96,7 @@ def write_demo_estate(settings: Settings, clock: Clock, root: Path, step: Progre
     configured = settings.model_copy(update={"config_dir": root})
     if (root / "second-delivery.json").exists():
         return configured
-    step(f"demo: {months} months of AWS, OpenAI and Anthropic files in the vendors' own layouts")
+    step(f"demo: {months} months of AWS, Azure, Google Cloud, Oracle, OpenAI, Anthropic and FOCUS files in the vendors' own layouts")
     write_demo(root, months=months, delivery=1)
     step("demo: first ingest")
     ingest_exports(configured, [], clock)

@@ -24,9 +24,11 @@ charges as (
 used as (
 
     select * from {{ ref('int_token_usage') }}
-    {%- if is_incremental() %}
-    where {{ in_changed_periods() }}
-    {%- endif %}
+    where
+        usage_role is distinct from 'gateway_log'
+        {%- if is_incremental() %}
+        and {{ in_changed_periods() }}
+        {%- endif %}
 
 ),
 

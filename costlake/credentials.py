@@ -32,6 +32,7 @@ KEYS = (
     "SERVICE_ACCOUNT_FILE SERVICE_ACCOUNT_JSON PROJECT "  # Google Cloud Storage
     "CONNECTION_STRING ACCOUNT_KEY SAS_TOKEN "  # Azure Blob
     "API_KEY "  # usage and cost APIs of LLM providers
+    "USERNAME PASSWORD "  # Kafka
     "ENDPOINT_URL ANONYMOUS"
 ).split()
 _GOOGLE_KEY_FILES = frozenset({"service_account", "authorized_user", "external_account", "impersonated_service_account"})

@@ -6,16 +6,24 @@
     │   ├── ObjectReplaced        a file was replaced between the look at it and the copy
     │   ├── ProviderUnavailable   a provider's API does not answer, or not now: time-out, 429, 5xx
     │   ├── IncompletePull        the pages of an API do not make a whole
+    │   ├── BrokerUnavailable     Kafka did not answer
+    │   ├── SourceUnavailable     a GPU driver or exporter does not answer now (streams/readings.py)
+    │   ├── SpoolFull, SpoolFailed  the collector's buffer on disk takes no message (streams/spool.py)
     │   └── ConcurrentWrite       another writer committed to the same Delta slice first
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
         ├── StoreRefused          an object store says no: bucket, permission or credential
         ├── ProviderRefused       a provider's API says no: key, permission; RequestRefused: the request itself
+        ├── BrokerRefused         Kafka says no: credential, certificate, permission or topic
+        ├── RecordsLost           Kafka no longer has records that were never read; the gap is on record
         ├── LakeError             a Delta table cannot be read or written as asked
         ├── TransformError        dbt stopped; names the node
         ├── QualityError          a Great Expectations suite failed with severity `fail`
         ├── ReconciliationError   bill, bronze, FOCUS and marts differ; nothing is published
-    ├── MessageError          a telemetry message cannot be taken (streams/events.py)
+        ├── MessageError          a telemetry message cannot be taken (streams/events.py)
+        ├── NoAccelerator         a host without accelerator or driver (streams/readings.py)
+        ├── MalformedScrape, MalformedSamples  an exporter's page, a file of samples is none (streams/exporters.py, samplefiles.py)
+        ├── SpoolInUse            another collector works on the same spool (streams/spool.py)
         └── DeliveryError         a delivery was refused; nothing of it was written
             ├── ManifestError     the commit marker is missing, unreadable or inconsistent
             ├── MissingPart       the manifest names a file that is not there
@@ -83,6 +91,10 @@ class IncompletePull(RetryableError):
     """The pages of an API do not make a whole: one repeats, one is missing, or a day is not over yet."""
 
 
+class BrokerUnavailable(RetryableError):
+    """Kafka did not answer."""
+
+
 class ConcurrentWrite(RetryableError):
     """Another writer committed to the same Delta slice first."""
 
@@ -105,6 +117,14 @@ class ProviderRefused(FatalError):
 
 class RequestRefused(ProviderRefused):
     """A provider's API does not take the request: a parameter, or a cursor that is not valid any more."""
+
+
+class BrokerRefused(FatalError):
+    """Kafka says no: credential, certificate, permission or topic."""
+
+
+class RecordsLost(FatalError):
+    """Kafka no longer has records that were never read; the gap is on record."""
 
 
 class LakeError(FatalError):

@@ -47,6 +47,7 @@ def run(
     print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
     held = [*result.held_rates, *result.held_prices]
+    refused += [error for pulled in result.pulled for error in pulled.failed]
     for error in (*refused, *held):
         print_error(error)
     if refused or held:
@@ -281,12 +282,15 @@ def config_check() -> None:
     from costlake.gpu_config import load_gpu_hours
     from costlake.pricerules import load_overrides, load_rules
     from ingest.load import configured_exports
+    from ingest.pull.apis import asked
     from ingest.source import source_named
 
     settings = Settings.load()
     with reported("config check"):
         for export in configured_exports(settings):
             source_named(export.source)
+            if export.pull is not None:
+                asked(export, export.pull)
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
         load_known_models(settings.config_dir / "prices" / "models.yml")
         load_currency(settings.config_dir / "currency.yml")

@@ -6,11 +6,13 @@ Run alone: costlake config check
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -26,6 +28,57 @@ Model = TypeVar("Model", bound=BaseModel)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
+def _reference(value: str) -> str:
+    if REFERENCE.fullmatch(value) is None:
+        raise ValueError("a reference: env:PREFIX, file:/path or profile:name, never the secret itself")
+    return value
+
+
+class Pull(BaseModel):
+    """How an export is pulled from its provider's API instead of being delivered.
+
+    Attributes:
+        api: whose API (`ingest/pull/apis.py`).
+        credential: reference to the key (`…_API_KEY` of costlake/credentials.py), never the key itself.
+        base_url: the API's address, where it is not the provider's own: https, or http on this machine.
+        reports: which of the reports that the export's source reads; None for all of them.
+        since: first UTC day that is ever asked for; None for 30 days before the first pull.
+        window_days: so many days before the last one pulled are asked for again, for what came late.
+        bucket_width: `1d`, `1h` or `1m`. group_by: dimensions; None for all that costlake uses.
+        accept_gaps: for a server that leaves out buckets without data: a missing page in the middle is not noticed then.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    api: str
+    credential: str
+    base_url: str | None = None
+    reports: tuple[str, ...] | None = None
+    since: dt.date | None = None
+    window_days: int = Field(default=7, ge=1, le=180)
+    bucket_width: Literal["1d", "1h", "1m"] = "1d"
+    group_by: tuple[str, ...] | None = None
+    accept_gaps: bool = False
+
+    @field_validator("credential")
+    @classmethod
+    def _is_reference(cls, value: str) -> str:
+        return _reference(value)
+
+    @field_validator("base_url")
+    @classmethod
+    def _keeps_the_key_secret(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        parts = urlsplit(value)
+        on_this_machine = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if parts.scheme != "https" and not (parts.scheme == "http" and on_this_machine):
+            raise ValueError("an https address (http only on this machine): the key travels with each request")
+        if parts.query or parts.fragment or parts.username or parts.password or not parts.hostname:
+            raise ValueError("an address without user, password and query")
+        return value.rstrip("/")
+
+
 class Export(BaseModel):
     """One configured stream of deliveries.
 
@@ -38,6 +91,7 @@ class Export(BaseModel):
         billing_account_name: its display name.
         credential: reference to what opens the store, never the secret itself; None takes the store's own default chain.
         amortized_by: for an export of actual cost, the id of the export that holds the amortized cost of the same account.
+        pull: how its deliveries are pulled from an API; None where somebody else writes them.
     """
 
     # Pydantic would quote what was written; a secret in the wrong place must not get into a traceback.
@@ -51,6 +105,7 @@ class Export(BaseModel):
     billing_account_name: str | None = None
     credential: str | None = None
     amortized_by: str | None = None
+    pull: Pull | None = None
 
     @field_validator("id")
     @classmethod
@@ -62,9 +117,13 @@ class Export(BaseModel):
     @field_validator("credential")
     @classmethod
     def _is_reference(cls, value: str | None) -> str | None:
-        if value is not None and REFERENCE.fullmatch(value) is None:
-            raise ValueError("a reference: env:PREFIX, file:/path or profile:name, never the secret itself")
-        return value
+        return None if value is None else _reference(value)
+
+    @model_validator(mode="after")
+    def _pulls_into_a_folder(self) -> Export:
+        if self.pull is not None and "://" in self.location:
+            raise ValueError("pulled pages are written into a folder of this machine: give `location` a path")
+        return self
 
 
 class Accounts(BaseModel):

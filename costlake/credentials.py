@@ -1,6 +1,7 @@
-"""What opens an object store, found by reference: the secret itself stands in no file of config/, in no ledger and in no log.
+"""What opens an object store or a provider's API, found by reference: the secret itself stands in no file of config/, no ledger, no log.
 
-Data flow: `Export.credential` or COSTLAKE_TABLES_CREDENTIAL → `resolve`, in the task that opens the store → an SDK's client.
+Data flow: `Export.credential`, `Pull.credential` or COSTLAKE_TABLES_CREDENTIAL → `resolve`, in the task that opens the store or asks
+the API → a client.
 
     env:PREFIX      the environment variables PREFIX_ACCESS_KEY_ID, PREFIX_SECRET_ACCESS_KEY, …; `KEYS` lists them all
     file:/path      a file with the same keys (KEY=value lines or a JSON object), or a key file of Google Cloud
@@ -30,6 +31,7 @@ KEYS = (
     "ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN REGION "  # S3
     "SERVICE_ACCOUNT_FILE SERVICE_ACCOUNT_JSON PROJECT "  # Google Cloud Storage
     "CONNECTION_STRING ACCOUNT_KEY SAS_TOKEN "  # Azure Blob
+    "API_KEY "  # usage and cost APIs of LLM providers
     "USERNAME PASSWORD "  # Kafka
     "ENDPOINT_URL ANONYMOUS"
 ).split()

@@ -4,6 +4,8 @@
     ├── RetryableError            trying again later can help
     │   ├── StoreUnavailable      an object store did not answer
     │   ├── ObjectReplaced        a file was replaced between the look at it and the copy
+    │   ├── ProviderUnavailable   a provider's API does not answer, or not now: time-out, 429, 5xx
+    │   ├── IncompletePull        the pages of an API do not make a whole
     │   ├── BrokerUnavailable     Kafka did not answer
     │   ├── SourceUnavailable     a GPU driver or exporter does not answer now (streams/readings.py)
     │   ├── SpoolFull, SpoolFailed  the collector's buffer on disk takes no message (streams/spool.py)
@@ -11,6 +13,7 @@
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
         ├── StoreRefused          an object store says no: bucket, permission or credential
+        ├── ProviderRefused       a provider's API says no: key, permission; RequestRefused: the request itself
         ├── BrokerRefused         Kafka says no: credential, certificate, permission or topic
         ├── RecordsLost           Kafka no longer has records that were never read; the gap is on record
         ├── LakeError             a Delta table cannot be read or written as asked
@@ -80,6 +83,14 @@ class ObjectReplaced(RetryableError):
     """A file was replaced between the look at it and the copy."""
 
 
+class ProviderUnavailable(RetryableError):
+    """A provider's API does not answer, or not now: time-out, too many requests, trouble of its own."""
+
+
+class IncompletePull(RetryableError):
+    """The pages of an API do not make a whole: one repeats, one is missing, or a day is not over yet."""
+
+
 class BrokerUnavailable(RetryableError):
     """Kafka did not answer."""
 
@@ -98,6 +109,14 @@ class ConfigError(FatalError):
 
 class StoreRefused(FatalError):
     """An object store says no: bucket, permission or credential."""
+
+
+class ProviderRefused(FatalError):
+    """A provider's API says no: key or permission."""
+
+
+class RequestRefused(ProviderRefused):
+    """A provider's API does not take the request: a parameter, or a cursor that is not valid any more."""
 
 
 class BrokerRefused(FatalError):
@@ -162,6 +181,10 @@ class EmptyDelivery(DeliveryError):
 
 class BadValue(DeliveryError):
     """A cell is not a value of its column's type."""
+
+
+class PersonalData(DeliveryError):
+    """A file has e-mail addresses in clear."""
 
 
 class UnknownModel(DeliveryError):

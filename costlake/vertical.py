@@ -1,7 +1,7 @@
 """The whole chain in one process: the same functions as the DAGs call, in the same order.
 
-Data flow: [demo files →] ingest → quality bronze → rates → FOCUS → prices → marts → quality marts → reconcile → publish → insights
-→ report.
+Data flow: [demo files →] [pull →] ingest → quality bronze → rates → FOCUS → prices → marts → quality marts → reconcile → publish
+→ insights → report.
 Run alone: costlake run
 """
 
@@ -19,7 +19,8 @@ from costlake.delta import Lake
 from costlake.errors import ConfigError
 from costlake.periods import Clock
 from costlake.settings import Settings
-from ingest.load import IngestResult, ingest_exports
+from ingest.load import IngestResult, configured_exports, ingest_exports
+from ingest.pull.run import PullResult, pull_exports
 from insights import anomalies, forecast, idle_gpus
 from insights.reports import finance
 from quality import checks, page, reconcile
@@ -32,6 +33,7 @@ Progress = Callable[[str], None]
 class VerticalResult:
     """What came out, for the summary that is printed."""
 
+    pulled: list[PullResult] = field(default_factory=list)
     ingested: list[IngestResult] = field(default_factory=list)
     held_rates: list[ConfigError] = field(default_factory=list)
     held_prices: list[ConfigError] = field(default_factory=list)
@@ -49,11 +51,15 @@ class VerticalResult:
 def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> VerticalResult:
     """Ingest all configured exports and take them through to the report.
 
-    A refused delivery does not stop the others: what was loaded goes on to the report, and the refusals are in the
-    result. A failed check, reconciliation or build raises and leaves what was published before.
+    Exports with a `pull` block are pulled first. A failed pull or a refused delivery does not stop the others: what was
+    loaded goes on to the report, and the failures are in the result. A failed check, reconciliation or build raises and
+    leaves what was published before.
     """
     result = VerticalResult()
     timed = _Timer(result.seconds, step)
+    if any(export.pull for export in configured_exports(settings)):
+        with timed("pull: APIs of LLM providers → files"):
+            result.pulled = pull_exports(settings, [], clock, progress=step)
     with timed("ingest: provider files → landing → bronze"):
         result.ingested = ingest_exports(settings, [], clock)
     with timed("quality: Great Expectations on bronze"):

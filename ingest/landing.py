@@ -100,6 +100,12 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
     partial.replace(folder / f"{identity}.json")
 
 
+def landed_keys(settings: Settings, export_id: str) -> set[str]:
+    """The provider's names (`Delivery.key`) of an export's deliveries that were landed."""
+    folder = settings.landing / "deliveries" / export_id
+    return {str(json.loads(path.read_bytes())["key"]) for path in folder.glob("[!.]*.json")} if folder.is_dir() else set()
+
+
 def _described(landed: LandedObject) -> dict[str, object]:
     described: dict[str, object] = {"key": landed.key, "sha256": landed.etag, "byte_count": landed.byte_count}
     return described | ({"redaction": dataclasses.asdict(landed.redacted)} if landed.redacted else {})

@@ -11,7 +11,6 @@ Run alone: costlake ingest aws-main
 from __future__ import annotations
 
 import csv
-import re
 import tempfile
 import uuid
 import zlib
@@ -31,6 +30,7 @@ from costlake.settings import Settings
 from ingest import containers, guards, landing, units
 from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
+from ingest.lone_files import default_id, export_of_file
 from ingest.manifests import check_once, part_names
 from ingest.readers import unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source, all_sources, source_named
@@ -122,8 +122,8 @@ def ingest_file(
     location = str(path.resolve()) if isinstance(path, Path) else path
     with _at_hand(settings, path, credential) as local, _readable(settings, local) as readable:
         source = source_named(source_name) if source_name else recognise(readable)
-        name = export_id or _default_id(source, readable)
-    export = Export(id=name, source=source.name, location=location, credential=credential)
+        name = export_id or default_id(source, readable)
+    export = export_of_file(settings, name, source, location, credential)
     together = tuple(part_names(location, [str(part.resolve()) if isinstance(part, Path) else part for part in parts]))
     return ingest_stream(
         settings, export, clock, accept=accept, accept_partial=accept_partial, parts=together, beside=beside, progress=progress
@@ -163,12 +163,6 @@ def _readable(settings: Settings, path: Path) -> Iterator[Path]:
     area.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=area) as folder:
         yield containers.opened(path, path.name, Path(folder), landing.limits(settings)).path
-
-
-def _default_id(source: Source, path: Path) -> str:
-    owner = source.account_of(path) if path.is_file() else path.resolve().name
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{source.name} {owner or ''}".lower()).strip("-")
-    return slug[:63].rstrip("-")
 
 
 def ingest_stream(

@@ -31,6 +31,7 @@ from ingest.stores import Store
 
 _MARKER = "pull.json"
 _PAGE_SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
+_TABLE_SUFFIXES = (".csv", ".csv.gz", ".csv.zip")
 _MARKED = '{"pages": ["page-001.json", …]}, names in the same folder'
 _AGAIN = "pull the window again; nothing of it was loaded"
 # What BIGINT and DECIMAL(38,18), the types of counts and amounts in bronze, do not hold any more.
@@ -60,12 +61,21 @@ def find_pulls(store: Store, export: Export) -> Iterator[Candidate]:
 
 def _resolve(store: Store, export: Export, folder: str, marker: str) -> Delivery:
     manifest = store.read(marker)
-    names = names_in(json_object(manifest, marker, _MARKED), "pages", marker, _MARKED)
+    said = json_object(manifest, marker, _MARKED)
+    names = names_in(said, "pages", marker, _MARKED)
+    rows = said.get("row_count")
+    if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 0):
+        raise ManifestError(f"row_count is {str(rows)[:40]!r}", where=marker, expected="a count, or no row_count", next_step=_AGAIN)
     if any("/" in name for name in names):
         raise ManifestError("a page is named with its path", where=marker, expected=_MARKED, next_step=_AGAIN)
     objects = tuple(store.stat(f"{folder}/{name}") for name in names)
-    check_no_unlisted([*(stored.key for stored in objects), marker], store.list(folder), marker, _PAGE_SUFFIXES)
-    return Delivery(export, marker, objects, manifest, current=False)
+    check_no_unlisted([*(stored.key for stored in objects), marker], store.list(folder), marker, (*_PAGE_SUFFIXES, *_TABLE_SUFFIXES))
+    return Delivery(export, marker, objects, manifest, current=False, announced_rows=rows)
+
+
+def marked(delivery: Delivery) -> Json:
+    """What the pull's marker says of it; nothing for a page handed over alone."""
+    return json_object(delivery.manifest, delivery.key, _MARKED) if delivery.manifest else {}
 
 
 def read_results(
@@ -83,11 +93,9 @@ def read_results(
     """
     results: list[tuple[Place, Any, Any, str, Json]] = []
     days: set[str] = set()
-    more, last_key = False, delivery.key
-    for landed in objects:
+    for landed, pages in read_pages(delivery, objects):
         number = 0
-        for page in _pages(landed):
-            more, last_key = bool(page.get("has_more")), landed.key
+        for page in pages:
             for bucket in page["data"]:
                 try:
                     day, start, end = bucket_of(bucket)
@@ -105,6 +113,21 @@ def read_results(
                 for row in rows:
                     number += 1
                     results.append((Place(landed.key, number), start, end, day, row))
+    return results, days
+
+
+def read_pages(delivery: Delivery, objects: tuple[LandedObject, ...]) -> list[tuple[LandedObject, list[Json]]]:
+    """The pages of each file, in order.
+
+    Raises:
+        UnreadableFile: not a page. ManifestError: the last page announces another one (unless the delivery is accepted as partial).
+    """
+    _check_digests(delivery, objects)
+    read = [(landed, list(_pages(landed))) for landed in objects]
+    more, last_key = False, delivery.key
+    for landed, pages in read:
+        if pages:
+            more, last_key = bool(pages[-1].get("has_more")), landed.key
     if more and not delivery.partial:
         raise ManifestError(
             "the last page says has_more = true: the pages after it are missing",
@@ -112,7 +135,20 @@ def read_results(
             expected="a last page with has_more = false",
             next_step="pull the rest, or accept the loss: costlake ingest FILE --accept-partial",
         )
-    return results, days
+    return read
+
+
+def _check_digests(delivery: Delivery, objects: tuple[LandedObject, ...]) -> None:
+    """The pages are those that were pulled, where the marker says their sha256 (`costlake pull` writes them)."""
+    said = marked(delivery)
+    names, digests = said.get("pages"), said.get("sha256")
+    wanted = dict(zip(names, digests, strict=False)) if isinstance(names, list) and isinstance(digests, list) else {}
+    for landed in objects:
+        digest = wanted.get(landed.key.rpartition("/")[2], landed.etag)
+        if digest != landed.etag:
+            raise ManifestError(
+                "the page is not the one that was pulled", where=landed.key, expected=f"a file with the sha256 {digest}", next_step=_AGAIN
+            )
 
 
 def _pages(landed: LandedObject) -> Iterator[Json]:
@@ -146,6 +182,17 @@ def first_result(path: Path) -> Json | None:
     except (UnreadableFile, KeyError, TypeError, ValueError):
         return None  # not a file of pages: some other source may know it
     return None
+
+
+def first_record(path: Path) -> Json | None:
+    """The first object under `data` in a lone file of pages: a bucket, or a record; None when it is no such file or has none."""
+    if not path.name.endswith(_PAGE_SUFFIXES):
+        return None
+    try:
+        first = next((entry for page in _pages(LandedObject(path.name, "", path, path.stat().st_size)) for entry in page["data"]), None)
+    except UnreadableFile:
+        return None  # not a file of pages: some other source may know it
+    return first if isinstance(first, dict) else None
 
 
 def opened_rows(

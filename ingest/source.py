@@ -148,7 +148,8 @@ class Source:
         provider: canonical provider name as FOCUS shows it.
         title: for people.
         table: the bronze table.
-        feeds: `focus` when its rows carry the bill, `tokens` when they carry usage only.
+        feeds: `focus` when its rows carry the bill, `tokens` when they carry usage only, `activity` when they tell of usage that another
+            report counts, so that they enter neither bill nor token ledger.
         also_tokens: a bill whose rows count tokens too: it has a `stg_<source>__tokens` model beside its FOCUS model.
         usage_role: whose count its tokens are: the provider's own report, or the log of a gateway that saw some of the requests. A
             gateway's tokens are never added to the provider's: they are the same ones.
@@ -169,7 +170,7 @@ class Source:
     provider: str
     title: str
     table: TableSpec
-    feeds: Literal["focus", "tokens"]
+    feeds: Literal["focus", "tokens", "activity"]
     formats: str
     documentation: str
     find: Callable[[Store, Export], Iterator[Candidate]]

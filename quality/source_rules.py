@@ -80,7 +80,7 @@ def _buckets(start: str, end: str) -> tuple[Rule, ...]:
         not_null(end, _READ_ROW),
         no_rows(
             "bucket_is_in_the_slice",
-            f"SELECT {_ROW}, _slice, {start} FROM {{batch}} WHERE strftime({start}, '%Y-%m-%d') <> _slice"
+            f"SELECT {_ROW}, _slice, {start} FROM {{batch}} WHERE strftime({start}, '%Y-%m-%d') <> left(_slice, 10)"
             " OR left(_slice, 7) <> _billing_period",
             "load the pull again: a bucket lies outside the UTC day that it was filed under",
             column=start,
@@ -97,7 +97,21 @@ def _buckets(start: str, end: str) -> tuple[Rule, ...]:
 def _openai_usage() -> tuple[Rule, ...]:
     return (
         *_buckets("bucket_start", "bucket_end"),
-        not_null("model", "pull the usage grouped by model", severity="warn"),
+        no_rows(
+            "model_is_known",
+            f"SELECT {_ROW}, endpoint FROM {{batch}} WHERE model IS NULL AND endpoint NOT IN"
+            " ('vector_stores', 'code_interpreter_sessions', 'file_search_calls')",
+            "pull the usage grouped by model",
+            severity="warn",
+            column="model",
+        ),
+        no_rows(
+            "slice_is_of_the_endpoint",
+            f"SELECT {_ROW}, _slice, endpoint FROM {{batch}}"
+            " WHERE _slice <> left(_slice, 10) || CASE WHEN endpoint = 'completions' THEN '' ELSE ' ' || endpoint END",
+            "load the pull again: endpoints in one slice would replace each other",
+            column="endpoint",
+        ),
         no_rows(
             "cached_tokens_are_part_of_input",
             f"SELECT {_ROW}, input_tokens, input_cached_tokens, input_cache_write_tokens FROM {{batch}}"
@@ -238,6 +252,7 @@ _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "openai_costs": lambda: _buckets("bucket_start", "bucket_end"),
     "anthropic_usage": _anthropic_usage,
     "anthropic_costs": lambda: _buckets("starting_at", "ending_at"),
+    "anthropic_claude_code": lambda: (*_buckets("starting_at", "ending_at"), not_null("actor_id", _READ_ROW)),
     "gcp_billing": _gcp,
     "litellm_requests": _litellm,
     "bedrock_logs": _bedrock,

@@ -10,7 +10,8 @@ bronze as (
         count(*) as row_count,
         sum(input_tokens) as input_tokens,
         sum(output_tokens) as output_tokens,
-        sum(num_model_requests) as request_count
+        -- those with a web search stand in completions, too
+        sum(num_model_requests) filter (where endpoint is distinct from 'web_search_calls') as request_count
     from {{ source('bronze', 'openai_usage') }}
     group by all
 

@@ -1,6 +1,7 @@
 """Anthropic: messages usage report and cost report of the Admin API, as pages.
 
-Data flow: anthropic/usage/<pull>/… → bronze.anthropic_usage; anthropic/costs/<pull>/… → bronze.anthropic_costs.
+Data flow: anthropic/usage/<pull>/… → bronze.anthropic_usage; anthropic/costs/<pull>/… → bronze.anthropic_costs;
+anthropic/claude_code/<pull>/… → bronze.anthropic_claude_code (_anthropic_claude_code.py).
 
 The token classes are disjoint as sent. Cost amounts are decimal text in CENTS; bronze keeps cents under that name, staging
 turns them into dollars.
@@ -21,6 +22,7 @@ from costlake.tables import BRONZE_MONEY, COUNT, TEXT, TIMESTAMP, bronze_table
 from ingest import pages
 from ingest.pages import Json
 from ingest.source import Delivery, LandedObject, LoadContext, Opened, Source
+from ingest.sources import _anthropic_claude_code
 
 _USAGE_TEXTS = (
     "account_id",
@@ -50,6 +52,8 @@ _COUNTS = (
     "output_tokens",
     "web_search_requests",
 )
+# ISO 4217: currencies without a minor unit, and those with one of a thousandth.
+_OTHER_UNITS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF BHD IQD JOD KWD LYD OMR TND".split())
 _TIMES = [pa.field("starting_at", TIMESTAMP), pa.field("ending_at", TIMESTAMP)]
 
 _USAGE = bronze_table(
@@ -109,11 +113,23 @@ def open_costs(context: LoadContext, delivery: Delivery, objects: tuple[LandedOb
         _check_fields(result, ("amount", "currency"), place)
         row: Json = {"starting_at": start, "ending_at": end, "_place": place, "_slice": day}
         row["amount_cents"] = pages.amount(result["amount"], "amount", place)
-        row["currency"] = str(result["currency"])
+        row["currency"] = _hundredths(str(result["currency"]), place)
         row |= {name: pages.text(result, name) for name in _COST_TEXTS}
         row["_extra"] = pages.extra_json(result, known)
         rows.append(row)
     return pages.opened_rows(context, _COSTS.schema, ("starting_at", "currency", *_COST_TEXTS), objects, rows, days)
+
+
+def _hundredths(currency: str, place: pages.Place) -> str:
+    """The currency, if its lowest unit is a hundredth: the report counts in lowest units, and staging divides by 100."""
+    if currency.strip().upper() in _OTHER_UNITS:
+        raise BadValue(
+            f"an amount in {currency}, whose lowest unit is no hundredth",
+            where=f"{place}, field currency",
+            expected="USD, or another currency of 100 cents",
+            next_step="teach ingest/sources/anthropic.py this currency's lowest unit; nothing of the pull was loaded",
+        )
+    return currency.strip()
 
 
 def _nested(result: Json, place: pages.Place) -> Json:
@@ -141,6 +157,12 @@ def _holds(field: str, path: Path) -> bool:
     """Whether a lone file's first result has that field: nothing else tells the two reports apart."""
     first = pages.first_result(path)
     return first is not None and field in first and "object" not in first
+
+
+def _is_claude_code(path: Path) -> bool:
+    """Whether a lone file's first record names an actor."""
+    first = pages.first_record(path)
+    return first is not None and "actor" in first and "core_metrics" in first
 
 
 SOURCES = (
@@ -177,5 +199,21 @@ SOURCES = (
             "effective": "CAST(amount_cents * CAST(0.01 AS DECIMAL(3,2)) AS DECIMAL(38,18))",
         },
         currency_sql="upper(currency)",
+    ),
+    Source(
+        name="anthropic_claude_code",
+        provider="Anthropic",
+        title="Anthropic Claude Code report",
+        table=_anthropic_claude_code.TABLE,
+        feeds="activity",
+        formats="JSON pages with pull.json, or a page by hand",
+        documentation="Anthropic Admin API, usage_report/claude_code",
+        find=pages.find_pulls,
+        open=_anthropic_claude_code.open_claude_code,
+        recognises=_is_claude_code,
+        measures={
+            "tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0) + coalesce(cache_read_tokens, 0)"
+            " + coalesce(cache_creation_tokens, 0)"
+        },
     ),
 )

@@ -1,11 +1,12 @@
-"""OpenAI: organisation usage (completions) and costs, as pages of the API.
+"""OpenAI: organisation usage (all endpoints) and costs, as pages of the API or as CSV exports of the dashboard.
 
 Data flow: openai/usage/<pull>/… → bronze.openai_usage; openai/costs/<pull>/… → bronze.openai_costs.
 
-Usage has tokens and no money, costs have money and hardly any tokens. `input_tokens` is a superset (uncached + cached +
+Usage has counts and no money, costs have money and hardly any counts. `input_tokens` is a superset (uncached + cached +
 cache_write); that is undone at staging, bronze keeps what was sent. Absent fields are NULL, not 0: older payloads have no
-cache_write.
-Documents: OpenAI OpenAPI v2.3.0, /organization/usage/completions and /organization/costs.
+cache_write. A delivery is of one endpoint; its slices are UTC days (`2026-10-01` for completions, `2026-10-01 images` for others), so that
+endpoints never replace each other.
+Documents: OpenAI OpenAPI v2.3.0, /organization/usage/* and /organization/costs.
 Run alone: costlake ingest path/to/usage_page.json
 """
 
@@ -15,64 +16,16 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from costlake.errors import BadValue
-from costlake.tables import BRONZE_MONEY, COUNT, TEXT, TIMESTAMP, bronze_table
 from ingest import pages
-from ingest.pages import Json
+from ingest.pages import Json, Place
 from ingest.source import Delivery, LandedObject, LoadContext, Opened, Source
+from ingest.sources import _openai_csv
+from ingest.sources._openai_columns import COST_RESULT, COST_TEXTS, COSTS, COUNTS, DIMENSIONS, ENDPOINTS, USAGE, Endpoint
 
-_DIMENSIONS = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier")
-_COUNTS = (
-    "input_tokens",
-    "input_cached_tokens",
-    "input_cache_write_tokens",
-    "input_uncached_tokens",
-    "output_tokens",
-    "input_text_tokens",
-    "output_text_tokens",
-    "input_cached_text_tokens",
-    "input_audio_tokens",
-    "input_cached_audio_tokens",
-    "output_audio_tokens",
-    "input_image_tokens",
-    "input_cached_image_tokens",
-    "output_image_tokens",
-    "num_model_requests",
-)
-# The only fields the document requires; all others are optional.
-_REQUIRED = ("input_tokens", "output_tokens", "num_model_requests")
-_USAGE_RESULT = "organization.usage.completions.result"
-_COST_RESULT = "organization.costs.result"
-
-_USAGE = bronze_table(
-    "openai_usage",
-    [
-        pa.field("bucket_start", TIMESTAMP),
-        pa.field("bucket_end", TIMESTAMP),
-        pa.field("endpoint", TEXT),
-        pa.field("group_by_signature", TEXT),
-        *(pa.field(name, pa.bool_() if name == "batch" else TEXT) for name in _DIMENSIONS),
-        *(pa.field(name, COUNT) for name in _COUNTS),
-        pa.field("_extra", TEXT),
-    ],
-)
-_COSTS = bronze_table(
-    "openai_costs",
-    [
-        pa.field("bucket_start", TIMESTAMP),
-        pa.field("bucket_end", TIMESTAMP),
-        pa.field("amount_value", BRONZE_MONEY),
-        pa.field("amount_currency", TEXT),
-        pa.field("line_item", TEXT),
-        pa.field("project_id", TEXT),
-        pa.field("api_key_id", TEXT),
-        pa.field("quantity", BRONZE_MONEY),
-        pa.field("quantity_unit", TEXT),
-        pa.field("_extra", TEXT),
-    ],
-)
+_USAGE_RESULTS = {Endpoint.result(name): name for name in ENDPOINTS}
+_AGAIN = "pull the window again; nothing of it was loaded"
+Results = list[tuple[Place, Any, Any, str, Json]]
 
 
 def _bucket(bucket: Json) -> tuple[str, dt.datetime, dt.datetime]:
@@ -83,55 +36,100 @@ def _bucket(bucket: Json) -> tuple[str, dt.datetime, dt.datetime]:
     return start.date().isoformat(), start, end
 
 
+def _read(delivery: Delivery, objects: tuple[LandedObject, ...]) -> tuple[Results, set[str]]:
+    """Results and covered UTC days of a delivery's pages and CSV files."""
+    results, days = pages.read_results(delivery, tuple(each for each in objects if not _openai_csv.is_table(each.path)), _bucket)
+    for landed in objects:
+        for place, start_time, end_time, result in _openai_csv.buckets(landed) if _openai_csv.is_table(landed.path) else ():
+            try:
+                day, start, end = _bucket({"start_time": start_time, "end_time": end_time})
+            except ValueError as error:
+                raise BadValue(str(error), where=str(place), expected="a bucket's start and end", next_step=_AGAIN) from error
+            days.add(day)
+            if result is not None:
+                results.append((place, start, end, day, result))
+    return results, days
+
+
+def _has_table(objects: tuple[LandedObject, ...]) -> bool:
+    return any(_openai_csv.is_table(each.path) for each in objects)
+
+
 def open_usage(context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
-    """Completions usage: one row per bucket and combination of the dimensions that were asked for."""
-    results, days = pages.read_results(delivery, objects, _bucket)
-    known = frozenset({"object", *_DIMENSIONS, *_COUNTS})
+    """Usage of one endpoint: one row per bucket and combination of the dimensions that were asked for."""
+    results, days = _read(delivery, objects)
+    marked = pages.marked(delivery)
+    endpoint = _endpoint(marked, results, objects)
+    wanted = ENDPOINTS[endpoint]
+    suffix = "" if endpoint == "completions" else f" {endpoint}"
+    signature = _signature(marked, results)
+    known = frozenset({"object", *DIMENSIONS, *COUNTS})
     rows = []
     for place, start, end, day, result in results:
-        _check_object(result, _USAGE_RESULT, place)
-        row: Json = {"bucket_start": start, "bucket_end": end, "endpoint": "completions", "_place": place, "_slice": day}
-        row |= {name: pages.text(result, name) for name in _DIMENSIONS}
+        _check_object(result, Endpoint.result(endpoint), place)
+        row: Json = {"bucket_start": start, "bucket_end": end, "endpoint": endpoint, "_place": place, "_slice": f"{day}{suffix}"}
+        row |= {name: pages.text(result, name) for name in DIMENSIONS}
         row["batch"] = pages.flag(result, "batch", place)
         row["user_id"] = pages.pseudonym(delivery.export, row["user_id"])
-        row |= {name: pages.count(result, name, place, required=name in _REQUIRED) for name in _COUNTS}
+        row |= {name: pages.count(result, name, place, required=name in wanted.required) for name in COUNTS}
         _check_classes(row, place)
-        row["group_by_signature"] = ",".join(name for name in _DIMENSIONS if result.get(name) is not None)
+        row["group_by_signature"] = signature
         row["_extra"] = pages.extra_json(result, known)
         rows.append(row)
-    pages.check_models(rows, "openai", context)
-    identity = ("bucket_start", *_DIMENSIONS)
-    return pages.opened_rows(context, _USAGE.schema, identity, objects, rows, days)
+    if wanted.counts_tokens:
+        pages.check_models(rows, "openai", context)
+    identity = ("bucket_start", *DIMENSIONS, *(["_extra"] if _has_table(objects) else []))
+    return pages.opened_rows(context, USAGE.schema, identity, objects, rows, {f"{day}{suffix}" for day in days})
+
+
+def _endpoint(marked: Json, results: Results, objects: tuple[LandedObject, ...]) -> str:
+    """The endpoint of a delivery: what its marker says, else its first result, else a CSV's name."""
+    said = str(marked.get("endpoint") or "").rpartition("/")[2]
+    if said in ENDPOINTS:
+        return said
+    if results:
+        return _USAGE_RESULTS.get(str(results[0][4].get("object")), "completions")
+    kinds = [kind for each in objects if (kind := _openai_csv.kind_of(each.path, each.key)) in ENDPOINTS]
+    return str(kinds[0]) if kinds else "completions"
+
+
+def _signature(marked: Json, results: Results) -> str:
+    """What the pull was grouped by: as its marker says, else every dimension that any of its results knows."""
+    asked = marked.get("group_by")
+    names = asked if isinstance(asked, list) else [name for name in DIMENSIONS if any(row[4].get(name) is not None for row in results)]
+    return ",".join(name for name in DIMENSIONS if name in names)
 
 
 def open_costs(context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
     """Costs: one row per day, line item, project and key, in dollars (or whatever `currency` says)."""
-    results, days = pages.read_results(delivery, objects, _bucket)
-    known = frozenset({"object", "amount", "line_item", "project_id", "api_key_id", "quantity", "quantity_unit"})
+    results, days = _read(delivery, objects)
+    known = frozenset({"object", "amount", "quantity", "user_id", *COST_TEXTS})
     rows = []
     for place, start, end, day, result in results:
-        _check_object(result, _COST_RESULT, place)
+        _check_object(result, COST_RESULT, place)
         money: Any = result.get("amount")
         if not isinstance(money, dict) or not money.get("currency"):
             raise BadValue(
-                f"amount is {money!r}",
+                f"amount is {str(money)[:80]!r}",
                 where=f"{place}, field amount",
                 expected='{"value": number, "currency": "usd"}',
-                next_step="pull the window again; nothing of it was loaded",
+                next_step=_AGAIN,
             )
         quantity = result.get("quantity")
         row: Json = {"bucket_start": start, "bucket_end": end, "_place": place, "_slice": day}
         row["amount_value"] = pages.amount(money.get("value"), "amount.value", place)
-        row["amount_currency"] = str(money["currency"])
-        row |= {name: pages.text(result, name) for name in ("line_item", "project_id", "api_key_id", "quantity_unit")}
+        row["amount_currency"] = str(money["currency"]).strip()
+        row |= {name: pages.text(result, name) for name in COST_TEXTS}
         row["quantity"] = None if quantity is None else pages.amount(quantity, "quantity", place)
-        row["_extra"] = pages.extra_json(result, known)
+        # The API's costs name no user, the dashboard's may.
+        user = pages.pseudonym(delivery.export, pages.text(result, "user_id"))
+        row["_extra"] = pages.extra_json({**result, **({"user": user} if user else {})}, known)
         rows.append(row)
-    identity = ("bucket_start", "line_item", "project_id", "api_key_id", "amount_currency")
-    return pages.opened_rows(context, _COSTS.schema, identity, objects, rows, days)
+    identity = ("bucket_start", "line_item", "project_id", "api_key_id", "amount_currency", *(["_extra"] if _has_table(objects) else []))
+    return pages.opened_rows(context, COSTS.schema, identity, objects, rows, days)
 
 
-def _check_object(result: Json, expected: str, place: pages.Place) -> None:
+def _check_object(result: Json, expected: str, place: Place) -> None:
     if result.get("object") != expected:
         raise BadValue(
             f"the result is a {result.get('object')!r}",
@@ -141,49 +139,51 @@ def _check_object(result: Json, expected: str, place: pages.Place) -> None:
         )
 
 
-def _check_classes(row: Json, place: pages.Place) -> None:
+def _check_classes(row: Json, place: Place) -> None:
     """Cached and cache-write tokens are parts of input_tokens; together they cannot be more than the whole."""
     parts = (row["input_cached_tokens"] or 0) + (row["input_cache_write_tokens"] or 0)
-    if parts > row["input_tokens"]:
+    if parts > (row["input_tokens"] or 0):
         raise BadValue(
             f"cached and cache-write tokens ({parts}) are more than input_tokens ({row['input_tokens']})",
             where=f"{place}, field input_cached_tokens",
             expected="input_tokens = uncached + cached + cache_write",
-            next_step="pull the window again; nothing of it was loaded",
+            next_step=_AGAIN,
         )
 
 
-def _holds(kind: str, path: Path) -> bool:
-    """Whether the first result in a lone file is of that kind; a file of empty buckets is of none."""
+def _holds(kinds: dict[str, str], path: Path) -> bool:
+    """Whether the first result in a lone file is of one of these kinds; a file of empty buckets is of none, a CSV by its columns."""
+    if _openai_csv.is_table(path):
+        return _openai_csv.kind_of(path, path.name) in kinds.values()
     first = pages.first_result(path)
-    return first is not None and first.get("object") == kind
+    return first is not None and first.get("object") in kinds
 
 
 SOURCES = (
     Source(
         name="openai_usage",
         provider="OpenAI",
-        title="OpenAI usage (completions)",
-        table=_USAGE,
+        title="OpenAI usage (all endpoints)",
+        table=USAGE,
         feeds="tokens",
-        formats="JSON pages with pull.json, or a page by hand",
+        formats="JSON pages with pull.json, or a page or a CSV of the dashboard by hand",
         documentation="OpenAI API reference, organization usage (OpenAPI v2.3.0)",
         find=pages.find_pulls,
         open=open_usage,
-        recognises=lambda path: _holds(_USAGE_RESULT, path),
-        measures={"tokens": "input_tokens + output_tokens"},
+        recognises=lambda path: _holds(_USAGE_RESULTS, path),
+        measures={"tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"},
     ),
     Source(
         name="openai_costs",
         provider="OpenAI",
         title="OpenAI costs",
-        table=_COSTS,
+        table=COSTS,
         feeds="focus",
-        formats="JSON pages with pull.json, or a page by hand",
+        formats="JSON pages with pull.json, or a page or a CSV of the dashboard by hand",
         documentation="OpenAI API reference, organization costs (OpenAPI v2.3.0)",
         find=pages.find_pulls,
         open=open_costs,
-        recognises=lambda path: _holds(_COST_RESULT, path),
+        recognises=lambda path: _holds({COST_RESULT: "costs"}, path),
         measures={"billed": "amount_value", "effective": "amount_value"},
         currency_sql="upper(amount_currency)",
         unit_sql=("line_item", "quantity_unit"),

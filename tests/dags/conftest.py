@@ -23,7 +23,8 @@ def accounts() -> str:
     """A config/accounts.yml with an export of every source, and two of one."""
     exports = [{"id": "aws-main", "source": "aws_cur2"}, {"id": "aws-second", "source": "aws_cur2"}]
     exports += [{"id": name.replace("_", "-"), "source": name} for name in all_sources() if name != "aws_cur2"]
-    return yaml.safe_dump({"exports": [{**export, "location": f"deliveries/{export['id']}"} for export in exports]})
+    pulls = {"openai-costs": {"pull": {"api": "openai", "credential": "env:OPENAI_ADMIN"}}}
+    return yaml.safe_dump({"exports": [{**e, "location": f"deliveries/{e['id']}", **pulls.get(e["id"], {})} for e in exports]})
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ def describe_task(task: Any) -> dict[str, Any]:
     return {
         "type": "mapped" if task.is_mapped else task.task_type,
         "upstream": sorted(task.upstream_task_ids),
+        "rule": str(task.trigger_rule.value if hasattr(task.trigger_rule, "value") else task.trigger_rule),
         "outlets": sorted(asset.name for asset in task.outlets),
         "target": op_kwargs.get("target"),
         "arguments": mapped.get("arguments", [op_kwargs.get("arguments")]),

@@ -62,11 +62,19 @@ def test_ingest_loads_each_export_of_its_source_and_updates_its_asset(parsed: di
     for source in all_sources():
         dag = parsed["dags"][f"ingest_{source}"]
         task = dag["tasks"]["ingest"]
-        assert list(dag["tasks"]) == ["ingest"]
+        assert sorted(dag["tasks"]) == (["ingest", "pull"] if source == "openai_costs" else ["ingest"])
         assert task["type"] == "mapped"
         assert task["outlets"] == [f"costlake://bronze/{source}"]
         assert dag["when"] == "17 */6 * * *"
     assert parsed["dags"]["ingest_aws_cur2"]["tasks"]["ingest"]["arguments"] == [{"export_id": "aws-main"}, {"export_id": "aws-second"}]
+
+
+def test_what_is_pulled_is_pulled_before_it_is_loaded_and_a_failed_pull_holds_nobody_up(parsed: dict[str, Any]) -> None:
+    tasks = parsed["dags"]["ingest_openai_costs"]["tasks"]
+    assert upstreams(parsed, "ingest_openai_costs") == {"pull": [], "ingest": ["pull"]}
+    assert tasks["pull"]["arguments"] == [{"export_id": "openai-costs"}]
+    assert (tasks["ingest"]["rule"], tasks["pull"]["rule"]) == ("all_done", "all_success")
+    assert tasks["pull"]["outlets"] == [], "only what was loaded wakes the transform"
 
 
 def test_transform_guards_stand_between_the_layers_and_before_publication(parsed: dict[str, Any]) -> None:
@@ -114,7 +122,8 @@ def test_every_task_calls_a_function_that_takes_what_it_is_given(parsed: dict[st
                 signature.bind(settings=None, **times, **arguments)
             called.add(task["target"])
     assert called == {
-        "ingest.load:ingest_export", "quality.checks:run", "costlake.transform:run", "quality.reconcile:run", "costlake.publish:run",
+        "ingest.load:ingest_export", "ingest.pull.run:pull_export", "quality.checks:run", "costlake.transform:run",
+        "quality.reconcile:run", "costlake.publish:run",
         "insights.forecast:run", "insights.anomalies:run", "costlake.publish:serve", "insights.reports.finance:build",
         "quality.page:build", "costlake.maintain:run", "costlake.rates:run", "costlake.gpu_rates:run", "insights.idle_gpus:run",
         "costlake.prices:run",

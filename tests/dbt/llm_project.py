@@ -32,6 +32,7 @@ MODELS = [
     "+fct_token_usage",
     "+fct_llm_reconciliation_daily",
     "+fct_llm_unit_cost_daily",
+    "stg_anthropic_claude_code__activity",
 ]
 VARS: dict[str, Any] = {"focus_sources": ["openai_costs", "anthropic_costs"]}
 PROFILE = """
@@ -98,6 +99,7 @@ class Project:
             create_bronze(connection)
             _fill(connection)
             fill_price_book(connection, {("openai", MINI), ("anthropic", SONNET)})
+            _fill_beside(connection)
         return project
 
     def copy(self, folder: Path) -> Project:
@@ -261,6 +263,38 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
                 "model": SONNET,
             }
             for number, key in enumerate(("apikey_1", "apikey_2"), 1)
+        ],
+    )
+
+
+def _fill_beside(connection: duckdb.DuckDBPyConnection) -> None:
+    """What stands beside the token reports: other endpoints of OpenAI, and Claude Code, whose tokens count elsewhere."""
+    others = {"images": {"images": 4, "num_model_requests": 2}, "web_search_calls": {"num_requests": 7, "num_model_requests": 5}}
+    insert(
+        connection,
+        "openai_usage",
+        [
+            _lineage("openai-usage", DAY, number, "org_a")
+            | _bucket("bucket", DAY)
+            | {
+                "_slice": f"{DAY} {endpoint}",
+                "endpoint": endpoint,
+                "group_by_signature": "model",
+                "project_id": "proj_a",
+                "model": "dall-e-3",
+            }
+            | counts
+            for number, (endpoint, counts) in enumerate(others.items(), 101)
+        ],
+    )
+    insert(
+        connection,
+        "anthropic_claude_code",
+        [
+            _lineage("claude-code", DAY, number, None) | _bucket("", DAY) | {"actor_type": "user_actor", "customer_type": "api"} | more
+            for number, more in enumerate(
+                ({"row_kind": "activity", "num_sessions": 3}, {"row_kind": "model", "model": SONNET, "input_tokens": 1500}), 1
+            )
         ],
     )
 

@@ -52,6 +52,19 @@ def test_cached_tokens_are_not_counted_in_input_again(llm: Project) -> None:
     assert classes == (900, 1000, 100, 2000), "OpenAI's input_tokens (2 x 1000) already holds cached and written tokens"
 
 
+def test_tokens_of_claude_code_are_not_counted_beside_the_usage_report(llm: Project) -> None:
+    reported = llm.one("select sum(uncached_input_tokens) from bronze.anthropic_usage")
+    assert llm.one("select sum(input_uncached_tokens) from intermediate.int_token_usage where provider_name = 'Anthropic'") == reported
+    assert llm.one("select sum(session_count), sum(input_uncached_tokens) from staging.stg_anthropic_claude_code__activity") == (3, 1500)
+
+
+def test_a_request_that_searched_the_web_is_one_request(llm: Project) -> None:
+    found = llm.one(f"""
+        select sum(request_count), sum(web_search_requests) from intermediate.int_token_usage
+        where provider_name = 'OpenAI' and account_id = 'org_a' and charge_date = '{DAY}'""")
+    assert found == (5 + 5 + 2, 7), "two rows of completions and one of images; the web searches' own 5 stand in completions"
+
+
 def test_cached_tokens_get_the_cached_price(llm: Project) -> None:
     row = llm.one(f"""
         select tokens, effective_cost, cost_per_million_tokens from marts.fct_token_economics_daily

@@ -62,6 +62,7 @@ SABOTAGE = [
         "assert_llm_one_grouping_per_day",
         "insert into bronze.openai_usage select * replace ('model' as group_by_signature) from bronze.openai_usage",
     ),
+    ("assert_llm_activity_is_not_in_the_ledger", "update bronze.anthropic_claude_code set _source_id = 'anthropic-usage'"),
     ("assert_llm_meters_are_known", "update bronze.openai_costs set line_item = 'gpt-4o, quarks'"),
     (
         "assert_llm_costs_are_conserved",

@@ -15,8 +15,8 @@ from ingest.demo.estate import EXPORTS
 from ingest.source import Source, all_sources
 
 SOURCES = list(all_sources().values())
-MODEL_OF = {"focus": "stg_{}__focus", "tokens": "stg_{}__tokens"}
-WORD_OF = {"focus": "focus_sources", "tokens": "token_sources"}
+MODEL_OF = {"focus": "stg_{}__focus", "tokens": "stg_{}__tokens", "activity": "stg_{}__activity"}
+WORD_OF = {"focus": "focus_sources", "tokens": "token_sources", "activity": "activity_sources"}
 
 
 def forgotten(source: Source, root: Path) -> list[str]:
@@ -66,7 +66,7 @@ def test_a_source_of_which_only_the_python_file_exists_is_told_all_it_lacks() ->
         assert any(part in told for told in lacking), part
 
 
-@pytest.mark.parametrize("feeds", ["focus", "tokens"])
+@pytest.mark.parametrize("feeds", sorted(WORD_OF))
 def test_dbt_reads_no_source_that_does_not_exist_or_twice(feeds: str) -> None:
     words = _vars(PROJECT_ROOT)[WORD_OF[feeds]]
     wanted = [source.name for source in SOURCES if source.feeds == feeds or (feeds == "tokens" and source.also_tokens)]

@@ -8,6 +8,7 @@ A source without an entry in READINGS has its rows counted only; the table of `p
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -56,8 +57,33 @@ def _cur_billed(files: Sequence[Sequence[Row]]) -> Decimal:
     return total
 
 
+def read_dashboard(path: Path) -> list[Row]:
+    """All results of OpenAI's pages, or of a CSV of its dashboard: there a line with nothing but its times is no row."""
+    if ".csv" not in path.name:
+        return read_results(path)
+    times = ("start_time", "end_time", "start_time_iso", "end_time_iso")
+    rows = [{name: cell for name, cell in row.items() if str(cell).strip() and name not in times} for row in read_rows(path)]
+    counts = ("input_tokens", "output_tokens")
+    return [{name: number(cell) if name in counts else cell for name, cell in row.items()} for row in rows if row]
+
+
 def _openai_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
-    return sum((whole(row["input_tokens"]) + whole(row["output_tokens"]) for file in files for row in file), Decimal(0))
+    counts = [row.get(name) for file in files for row in file for name in ("input_tokens", "output_tokens")]
+    return sum((whole(count) for count in counts if count is not None), Decimal(0))
+
+
+def read_records(path: Path) -> list[Row]:
+    """Claude Code: a row per record, and one per model in it."""
+    text = gzip.decompress(path.read_bytes()).decode("utf-8-sig") if path.name.endswith(".gz") else path.read_text(encoding="utf-8-sig")
+    pages = json.loads(text, parse_float=Decimal)
+    records = [record for page in (pages if isinstance(pages, list) else [pages]) for record in page["data"]]
+    return [row for record in records for row in ({}, *(record.get("model_breakdown") or []))]
+
+
+def _claude_code_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
+    tokens = [row.get("tokens") or {} for file in files for row in file]
+    counts = [each.get(name) for each in tokens for name in ("input", "output", "cache_read", "cache_creation")]
+    return sum((whole(count) for count in counts if count is not None), Decimal(0))
 
 
 def _amounts(value_of: Callable[[Row], Any], factor: Decimal = Decimal(1)) -> Callable[[Sequence[Sequence[Row]]], Decimal]:
@@ -99,9 +125,10 @@ READINGS: dict[str, Reading] = {
     "aws_cur": (read_rows, _cur_billed),
     "aws_cur2": (read_rows, _cur_billed),
     "gcp_billing": (read_lines, _gcp_billed),
-    "openai_usage": (read_results, _openai_tokens),
+    "openai_usage": (read_dashboard, _openai_tokens),
     "openai_costs": (read_results, _amounts(lambda row: row["amount"]["value"])),
     "anthropic_usage": (read_results, _anthropic_tokens),
+    "anthropic_claude_code": (read_records, _claude_code_tokens),
     "anthropic_costs": (read_results, _amounts(lambda row: row["amount"], Decimal("0.01"))),
     **PROVIDERS,
 }

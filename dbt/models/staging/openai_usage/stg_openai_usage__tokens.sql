@@ -1,4 +1,4 @@
--- One row per OpenAI usage row (completions), with disjoint token classes. OpenAI's input_tokens is a superset:
+-- One row per OpenAI usage row of any endpoint, with disjoint token classes. OpenAI's input_tokens is a superset:
 -- uncached + cached + cache writes; older payloads lack the parts, so uncached is what the known parts leave.
 -- A part that is absent stays null (unknown), it is not 0. Reasoning tokens are inside output_tokens.
 
@@ -52,8 +52,16 @@ final as (
         cast(null as bigint) as input_cache_write_1h_tokens,
         output_tokens,
         input_tokens as reported_input_tokens,
-        num_model_requests as request_count,
-        cast(null as bigint) as web_search_requests
+        -- a model request that searched the web stands in the completions report, too
+        case when endpoint is distinct from 'web_search_calls' then num_model_requests end as request_count,
+        case when endpoint = 'web_search_calls' then num_requests end as web_search_requests,
+        case when endpoint = 'web_search_calls' then num_requests end as web_search_requests_units,
+        case when endpoint = 'file_search_calls' then num_requests end as file_search_requests_units,
+        num_sessions as code_interpreter_sessions_units,
+        images as images_units,
+        characters as characters_units,
+        seconds as audio_seconds_units,
+        usage_bytes as vector_store_bytes_units
     from source
 
 )

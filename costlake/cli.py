@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from costlake.cli_llm import app as llm_app
 from costlake.cli_telemetry import telemetry_app
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
@@ -25,6 +26,7 @@ from costlake.summary import print_reconciliation, print_result
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
+app.add_typer(llm_app)
 app.add_typer(telemetry_app, name="telemetry")
 
 
@@ -44,9 +46,10 @@ def run(
         record.detail.update({"loaded": loaded} if loaded else {})
     print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
-    for error in (*refused, *result.held_rates):
+    held = [*result.held_rates, *result.held_prices]
+    for error in (*refused, *held):
         print_error(error)
-    if refused or result.held_rates:
+    if refused or held:
         raise typer.Exit(FATAL)
 
 
@@ -273,8 +276,9 @@ def sources() -> None:
 
 @config_app.command("check")
 def config_check() -> None:
-    """Validate config/accounts.yml, config/currency.yml and config/prices/models.yml."""
+    """Validate config/accounts.yml, config/currency.yml, config/prices/*.yml and the price rules."""
     from costlake.config import load_currency, load_known_models
+    from costlake.pricerules import load_overrides, load_rules
     from ingest.load import configured_exports
     from ingest.source import source_named
 
@@ -285,6 +289,8 @@ def config_check() -> None:
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
         load_known_models(settings.config_dir / "prices" / "models.yml")
         load_currency(settings.config_dir / "currency.yml")
+        load_overrides(settings.config_dir)
+        load_rules(settings)
 
 
 def main() -> None:

@@ -74,7 +74,8 @@ def test_transform_guards_stand_between_the_layers_and_before_publication(parsed
         "quality_bronze": [],
         "rates": ["quality_bronze"],
         "dbt_focus": ["rates"],
-        "dbt_marts": ["dbt_focus"],
+        "prices": ["dbt_focus"],
+        "dbt_marts": ["prices"],
         "quality_marts": ["dbt_marts"],
         "reconcile": ["quality_marts"],
         "publish": ["reconcile"],
@@ -115,6 +116,7 @@ def test_every_task_calls_a_function_that_takes_what_it_is_given(parsed: dict[st
         "ingest.load:ingest_export", "quality.checks:run", "costlake.transform:run", "quality.reconcile:run", "costlake.publish:run",
         "insights.forecast:run", "insights.anomalies:run", "costlake.publish:serve", "insights.reports.finance:build",
         "quality.page:build", "costlake.maintain:run", "costlake.rates:run",
+        "costlake.prices:run",
     }  # fmt: skip
 
 

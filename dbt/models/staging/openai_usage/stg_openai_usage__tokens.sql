@@ -24,12 +24,24 @@ final as (
         endpoint,
         group_by_signature,
         bucket_start as charge_start,
+        bucket_start as usage_start,
+        {{ usage_grain('bucket_start', 'bucket_end') }} as usage_grain,
         {{ utc_date('bucket_start') }} as charge_date,
         project_id,
         model as model_id,
         api_key_id,
+        user_id,
         service_tier,
         batch,
+        -- audio and image tokens are in the classes below, at prices of their own where the model has them
+        case
+            when
+                list_sum([
+                    input_audio_tokens, input_cached_audio_tokens, output_audio_tokens, input_image_tokens, input_cached_image_tokens,
+                    output_image_tokens
+                ]) > 0
+                then 'modalities_not_separated'
+        end as price_gap,
         coalesce(
             input_uncached_tokens,
             input_tokens - coalesce(input_cached_tokens, 0) - coalesce(input_cache_write_tokens, 0)

@@ -1,0 +1,143 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='mart_periods',
+        on_schema_change='fail',
+    )
+}}
+-- The token ledger: what was used, class by class, at the list price of its own day. Each row of usage meets at most one price: those of
+-- a key are disjoint in time and prompt length. What has no price keeps its quantity, with the reason.
+{%- set dimensions = [
+    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_role', 'is_counted', 'provider_name', 'account_id',
+    'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope'
+] %}
+
+with
+
+used as (
+
+    select
+        * exclude (service_tier, batch),
+        {{ price_tier('service_tier', 'batch') }} as service_tier
+    from {{ ref('int_token_usage') }}
+    {%- if is_incremental() %}
+    where {{ in_changed_periods() }}
+    {%- endif %}
+
+),
+
+summed as (
+
+    {{ usage_by_class('used', dimensions + ['price_gap']) }}
+
+),
+
+book as (
+
+    select * from {{ ref('int_price_book') }}
+
+),
+
+regional as (
+
+    select
+        provider_name,
+        model_id,
+        region_scope,
+        min(valid_from) as valid_from
+    from book
+    where region_scope <> 'global'
+    group by all
+
+),
+
+known as (
+
+    select
+        provider_name,
+        model_id,
+        list(distinct token_class) as token_classes
+    from book
+    where price_usd_per_million is not null
+    group by provider_name, model_id
+
+),
+
+placed as (
+
+    select
+        summed.*,
+        -- a region without a price of its own costs what the world pays
+        coalesce(regional.region_scope, 'global') as price_region,
+        known.token_classes,
+        coalesce(
+            summed.price_gap is not null
+            and list_has_any(known.token_classes, ['input_audio', 'output_audio', 'input_image', 'output_image']), false
+        ) as is_mixed
+    from summed
+    left join known
+        on summed.provider_name = known.provider_name
+        and summed.model_id = known.model_id
+    left join regional
+        on summed.provider_name = regional.provider_name
+        and summed.model_id = regional.model_id
+        and summed.region_scope = regional.region_scope
+        and summed.charge_date >= regional.valid_from
+
+),
+
+priced as (
+
+    select
+        placed.*,
+        book.price_usd_per_million,
+        book.held_price_usd_per_million,
+        book.unit_price_usd,
+        book.price_id,
+        book.price_reason as book_reason
+    from placed
+    left join book
+        on placed.provider_name = book.provider_name
+        and placed.model_id = book.model_id
+        and placed.token_class = book.token_class
+        and placed.service_tier = book.service_tier
+        and placed.price_region = book.region_scope
+        and placed.charge_date >= book.valid_from
+        and placed.charge_date < book.valid_to
+        and placed.prompt_tokens >= book.context_from_tokens
+        and placed.prompt_tokens < book.context_to_tokens
+        and not placed.is_mixed
+
+),
+
+final as (
+
+    select
+        {% for column in dimensions %}priced.{{ column }},
+        {% endfor -%}
+        priced.token_class,
+        case
+            {% for metric, unit in llm_metrics().items() %}when priced.token_class = '{{ metric }}' then '{{ unit }}'
+            {% endfor %}else 'Tokens'
+        end as unit,
+        priced.quantity,
+        case when priced.token_class = 'requests' then cast(priced.quantity as bigint) end as request_count,
+        priced.unit_price_usd as list_unit_price_usd,
+        {{ cost_at('priced.quantity', 'priced.price_usd_per_million') }} as list_cost_usd,
+        {{ cost_at('priced.quantity', 'priced.held_price_usd_per_million') }} as held_list_cost_usd,
+        priced.price_id,
+        case
+            when priced.price_usd_per_million is not null then null
+            when priced.book_reason is not null then priced.book_reason
+            when priced.model_id is null then 'usage_names_no_model'
+            when priced.is_mixed and priced.token_class <> 'requests' then priced.price_gap
+            when priced.token_classes is null then 'model_not_in_price_book'
+            when priced.token_class = 'requests' then 'requests_are_not_billed'
+            when not list_contains(priced.token_classes, priced.token_class) then 'class_not_in_price_book'
+            else 'tier_not_in_price_book'
+        end as price_reason
+    from priced
+
+)
+
+select * from final

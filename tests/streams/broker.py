@@ -136,7 +136,7 @@ class Kafka:
         file = self.folder / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in properties.items()), encoding="utf-8")
         identity = urlsafe_b64encode(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes).decode().rstrip("=")
-        command = [*self._java(), "kafka.tools.StorageTool", "format", "-t", identity, "-c", str(file), *scram]
+        command = [*self._java(), "kafka.tools.StorageTool", "format", f"--cluster-id={identity}", "-c", str(file), *scram]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder)
         if done.returncode:
             file.unlink()

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from costlake.cli_llm import app as llm_app
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
 from costlake.errors import LakeError, RetryableError
@@ -24,6 +25,7 @@ from costlake.summary import print_reconciliation, print_result
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0])
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
+app.add_typer(llm_app)
 
 
 @app.command()
@@ -42,9 +44,10 @@ def run(
         record.detail.update({"loaded": loaded} if loaded else {})
     print_result(result)
     refused = [error for ingested in result.ingested for error in ingested.refused]
-    for error in (*refused, *result.held_rates):
+    held = [*result.held_rates, *result.held_prices]
+    for error in (*refused, *held):
         print_error(error)
-    if refused or result.held_rates:
+    if refused or held:
         raise typer.Exit(FATAL)
 
 
@@ -56,7 +59,7 @@ def demo(
     months: Annotated[int, typer.Option()] = 13,
     delivery: Annotated[int, typer.Option(help="2 delivers one closed month again.")] = 1,
 ) -> None:
-    """Write the demo estate: AWS, OpenAI and Anthropic files in the vendors' real layouts."""
+    """Write the demo estate: bills of seven vendors and LLM usage in the vendors' real layouts."""
     from ingest.demo import write_demo
 
     with reported("demo"):

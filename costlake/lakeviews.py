@@ -1,6 +1,6 @@
 """dbt-duckdb plugin: bronze tables and ledgers as views in the warehouse, each over the exact files of one Delta version.
 
-Data flow: bronze and ops Delta tables → `bronze.<table>`, `ops.deliveries`, `ops.exchange_rates` views → dbt sources.
+Data flow: bronze and ops Delta tables → `bronze.<table>`, `ops.deliveries`, `ops.exchange_rates`, `ops.price_book` views → dbt sources.
 
 Every table that a source declares gets a view, typed and empty until its first delivery, so that a lake with one
 provider builds the whole project. Named in dbt/profiles.yml; not for direct use.
@@ -13,6 +13,7 @@ from typing import Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from costlake.delta import Lake
+from costlake.prices import PRICE_BOOK
 from costlake.rates import EXCHANGE_RATES
 from costlake.runs import DELIVERIES
 from costlake.settings import Settings
@@ -31,7 +32,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         """Replace the views of the schemas `bronze` and `ops` by today's."""
         conn.execute("SET TimeZone = 'UTC'")
         table_store(self._lake.settings).attach(conn)
-        for spec in (*declared_bronze_tables(), DELIVERIES, EXCHANGE_RATES):
+        for spec in (*declared_bronze_tables(), DELIVERIES, EXCHANGE_RATES, PRICE_BOOK):
             conn.execute(f"CREATE SCHEMA IF NOT EXISTS {spec.layer}")
             conn.execute(f"CREATE OR REPLACE VIEW {spec.layer}.{spec.name} AS {self._lake.scan_sql(spec.layer, spec.name, spec)}")
 

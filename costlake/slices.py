@@ -5,8 +5,8 @@ Data flow: bronze files per partition → fingerprint → compared with `meta.bu
 A fingerprint is made of the names of a slice's bronze files (every load writes new names) and of the dbt project's own
 files: a changed mapping rebuilds everything, a redelivered month only itself. The slice of a cost source also depends on
 the usage tables of the same provider and month, whose tokens its staging model joins; tables of one provider share the
-first word of their name. The marts also hold amounts in the reporting currency: the month's exchange rates are part of
-their fingerprints.
+first word of their name. The marts also hold amounts in the reporting currency and usage at list prices: the month's
+exchange rates are part of their fingerprints, and the month's price book of those of usage.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from costlake import prices, rates
 from costlake.delta import Lake
-from costlake.rates import month_fingerprints
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,10 +84,18 @@ def bronze_fingerprints(lake: Lake, dbt_dir: Path) -> dict[Slice, str]:
     return {slice_: hashlib.sha256("\n".join([project, *sorted(names)]).encode()).hexdigest()[:20] for slice_, names in prints.items()}
 
 
-def mart_fingerprints(lake: Lake, focus: Mapping[Slice, str]) -> dict[Slice, str]:
-    """What the marts are made of: FOCUS as built, and the exchange rates of each slice's month."""
-    rates = month_fingerprints(lake)
-    joined = {slice_: f"{print_}\n{rates.get(slice_.billing_period, '')}" for slice_, print_ in focus.items()}
+def mart_fingerprints(lake: Lake, focus: Mapping[Slice, str], dbt_dir: Path) -> dict[Slice, str]:
+    """What the marts are made of: FOCUS as built, the exchange rates of each slice's month, and for usage the prices of the month."""
+    exchanged = rates.month_fingerprints(lake)
+    token_tables = yaml.safe_load((dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["token_sources"]
+    used = {slice_ for table in token_tables for slice_ in _files_by_slice(lake, table)}
+    priced = prices.month_fingerprints(lake, {slice_.billing_period for slice_ in used})
+    joined = {
+        slice_: "\n".join(
+            [print_, exchanged.get(slice_.billing_period, ""), *([priced.get(slice_.billing_period, "")] if slice_ in used else [])]
+        )
+        for slice_, print_ in focus.items()
+    }
     return {slice_: hashlib.sha256(text.encode()).hexdigest()[:20] for slice_, text in joined.items()}
 
 

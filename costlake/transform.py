@@ -74,7 +74,7 @@ def plan(settings: Settings, layer: Layer, full_refresh: bool = False) -> dict[s
         if layer == "focus":
             wanted = slices.bronze_fingerprints(lake, settings.dbt_dir)
         else:
-            wanted = slices.mart_fingerprints(lake, slices.built(connection, "focus"))
+            wanted = slices.mart_fingerprints(lake, slices.built(connection, "focus"), settings.dbt_dir)
         fresh = slices.project_built(connection, layer) != project or full_refresh
         work = slices.everything(wanted) if fresh else slices.compare(wanted, slices.built(connection, layer))
     finally:

@@ -1,6 +1,7 @@
 """The whole chain in one process: the same functions as the DAGs call, in the same order.
 
-Data flow: [demo files →] ingest → quality bronze → rates → transform → quality marts → reconcile → publish → insights → report.
+Data flow: [demo files →] ingest → quality bronze → rates → FOCUS → prices → marts → quality marts → reconcile → publish → insights
+→ report.
 Run alone: costlake run
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from costlake import publish, rates, transform
+from costlake import prices, publish, rates, transform
 from costlake.delta import Lake
 from costlake.errors import ConfigError
 from costlake.periods import Clock
@@ -33,6 +34,7 @@ class VerticalResult:
 
     ingested: list[IngestResult] = field(default_factory=list)
     held_rates: list[ConfigError] = field(default_factory=list)
+    held_prices: list[ConfigError] = field(default_factory=list)
     reconciliations: list[Reconciliation] = field(default_factory=list)
     totals: list[tuple[object, ...]] = field(default_factory=list)
     anomalies: list[str] = field(default_factory=list)
@@ -59,6 +61,8 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
         result.held_rates = list(rates.run(settings, clock).held)
     with timed("transform: bronze → FOCUS 1.4 (dbt on DuckDB)"):
         transform.run(settings, "focus")
+    with timed("prices: price book of the models used"):
+        result.held_prices = list(prices.run(settings, clock).refused)
     with timed("transform: FOCUS → marts"):
         transform.run(settings, "marts")
     with timed("quality: Great Expectations on FOCUS and marts"):
@@ -90,7 +94,7 @@ def write_demo_estate(settings: Settings, clock: Clock, root: Path, step: Progre
     configured = settings.model_copy(update={"config_dir": root})
     if (root / "second-delivery.json").exists():
         return configured
-    step(f"demo: {months} months of AWS, OpenAI and Anthropic files in the vendors' own layouts")
+    step(f"demo: {months} months of AWS, Azure, Google Cloud, Oracle, OpenAI, Anthropic and FOCUS files in the vendors' own layouts")
     write_demo(root, months=months, delivery=1)
     step("demo: first ingest")
     ingest_exports(configured, [], clock)

@@ -26,6 +26,7 @@ with DAG(
         step("quality_bronze", "quality.checks:run", layer="bronze"),
         step("rates", "costlake.rates:run"),
         layer("focus"),
+        step("prices", "costlake.prices:run"),
         layer("marts"),
         step("quality_marts", "quality.checks:run", layer="marts"),
         step("reconcile", "quality.reconcile:run"),

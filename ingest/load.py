@@ -32,7 +32,8 @@ from ingest import containers, guards, landing, units
 from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
 from ingest.manifests import check_once
-from ingest.source import Candidate, Delivery, LoadContext, Source, all_sources, source_named
+from ingest.readers import unreadable
+from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source, all_sources, source_named
 from ingest.stores import Store, split_file, store_for
 
 if TYPE_CHECKING:
@@ -236,6 +237,16 @@ def recognise(path: Path) -> Source:
     return matching[0]
 
 
+def _opened(source: Source, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
+    """The source's own reading; what DuckDB finds wrong with a file while a source looks into it is a refusal, as in `judge`."""
+    import duckdb
+
+    try:
+        return source.open(context, delivery, objects)
+    except duckdb.Error as error:
+        raise unreadable(delivery.key, error) from error
+
+
 def _recognises(source: Source, path: Path) -> bool:
     import duckdb
 
@@ -320,7 +331,7 @@ class _Loader:
             connection = open_duckdb(self._settings)
             try:
                 known = load_known_models(self._settings.config_dir / "prices" / "models.yml").models
-                opened = self._source.open(LoadContext(connection, known), delivery, objects)
+                opened = _opened(self._source, LoadContext(connection, known), delivery, objects)
                 judged = judge(connection, self._source, delivery, self._identity, opened, objects)
                 self._guard(judged, delivery, connection)
                 settle = partial(landing.settle, self._settings, delivery, self._identity, objects)

@@ -3,7 +3,7 @@
 {%- set marts = {
     'fct_ai_cost_daily': ('x_AiUsageKind is not null or x_AiReason is not null', {
         'billed_cost': 'BilledCost', 'effective_cost': 'EffectiveCost', 'list_cost': 'ListCost', 'accelerator_hours': 'x_AcceleratorHours',
-        'provisioned_unit_hours': 'x_ProvisionedUnitHours', 'tokens': 'cast(x_Tokens as decimal(38, 0))'
+        'provisioned_unit_hours': 'x_ProvisionedUnitHours', 'tokens': 'x_Tokens'
     }),
     'fct_node_cost_daily': ('x_NodeId is not null', {
         'billed_cost': 'BilledCost', 'effective_cost': 'EffectiveCost', 'list_cost': 'ListCost', 'accelerator_hours': 'x_AcceleratorHours'

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from ingest.source import all_sources
 
 PROJECT = Path(__file__).resolve().parents[2]
 DAGS = PROJECT / "dags"
 
-ACCOUNTS = """
-exports:
-  - {id: aws-main, source: aws_cur2, location: deliveries/aws-main}
-  - {id: aws-second, source: aws_cur2, location: deliveries/aws-second}
-  - {id: aws-legacy, source: aws_cur, location: deliveries/aws-legacy}
-  - {id: openai-usage, source: openai_usage, location: deliveries/openai}
-  - {id: openai-costs, source: openai_costs, location: deliveries/openai}
-  - {id: anthropic-usage, source: anthropic_usage, location: deliveries/anthropic}
-  - {id: anthropic-costs, source: anthropic_costs, location: deliveries/anthropic}
-"""
+
+def accounts() -> str:
+    """A config/accounts.yml with an export of every source, and two of one."""
+    exports = [{"id": "aws-main", "source": "aws_cur2"}, {"id": "aws-second", "source": "aws_cur2"}]
+    exports += [{"id": name.replace("_", "-"), "source": name} for name in all_sources() if name != "aws_cur2"]
+    return yaml.safe_dump({"exports": [{**export, "location": f"deliveries/{export['id']}"} for export in exports]})
 
 
 @pytest.fixture(scope="session")
@@ -79,5 +78,5 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with a config of every source and no lake."""
     folder = tmp_path_factory.mktemp("dags")
     (folder / "config").mkdir()
-    (folder / "config" / "accounts.yml").write_text(ACCOUNTS, encoding="utf-8")
+    (folder / "config" / "accounts.yml").write_text(accounts(), encoding="utf-8")
     return folder

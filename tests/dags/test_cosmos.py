@@ -65,7 +65,8 @@ def test_a_model_is_never_tried_again_by_its_sensor(parsed: dict[str, Any]) -> N
 
 def test_the_guards_still_stand_between_the_layers(parsed: dict[str, Any]) -> None:
     tasks = parsed["dags"]["transform"]["tasks"]
-    assert tasks["dbt_focus.plan"]["upstream"] == ["quality_bronze"]
+    assert tasks["rates"]["upstream"] == ["quality_bronze"]
+    assert tasks["dbt_focus.plan"]["upstream"] == ["rates"]
     assert tasks["dbt_marts.plan"]["upstream"] == ["dbt_focus.finish"]
     assert tasks["quality_marts"]["upstream"] == ["dbt_marts.finish"]
     assert tasks["publish"]["upstream"] == ["reconcile"]

@@ -6,12 +6,17 @@ Alone: `create_bronze(connection)` then `insert(connection, "aws_cur2", rows)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
+from costlake.periods import FixedClock
+from costlake.pricerules import load_rules
+from costlake.prices import PRICE_BOOK, table_of, wanted_of
 from costlake.rates import EXCHANGE_RATES
+from costlake.settings import Settings
 from costlake.sql import empty_select, sql_type
 from ingest.source import all_sources
 
@@ -29,7 +34,17 @@ def create_bronze(connection: duckdb.DuckDBPyConnection, dynamic: Mapping[str, S
         listing = ", ".join(f'"{name}" {kind}' for name, kind in typed.items())
         connection.execute(f"CREATE OR REPLACE TABLE bronze.{table} ({listing})")
     connection.execute("CREATE SCHEMA IF NOT EXISTS ops")
-    connection.execute(f"CREATE OR REPLACE TABLE ops.exchange_rates AS {empty_select(EXCHANGE_RATES.schema)}")
+    for spec in (EXCHANGE_RATES, PRICE_BOOK):
+        connection.execute(f"CREATE OR REPLACE TABLE ops.{spec.name} AS {empty_select(spec.schema)}")
+
+
+def fill_price_book(connection: duckdb.DuckDBPyConnection, models: Collection[tuple[str, str]]) -> None:
+    """Put the prices of (provider of the list, model) into ops.price_book, as the first run of `costlake prices` would."""
+    rules = load_rules(Settings.load())
+    written = {key: entries for model in sorted(models) for key, entries in wanted_of(model, rules, ()).items()}
+    book = table_of(written, {}, (), rules, FixedClock(dt.datetime(2026, 11, 22, 8, tzinfo=dt.UTC)))
+    connection.execute("INSERT INTO ops.price_book SELECT * FROM book")
+    assert book.num_rows
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:

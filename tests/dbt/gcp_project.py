@@ -7,6 +7,7 @@ Alone: `build_gcp(folder, {"fixture": FIXTURE})`.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from tests.ingest import gcp_files
 
 CLOCK = FixedClock(dt.datetime(2026, 11, 22, 8, 0, tzinfo=dt.UTC))
 SELECTION = ("--select", "+focus__cost_and_usage", "--indirect-selection", "cautious")
-ONLY_GCP = {"focus_sources": ["gcp_billing"]}
+# The same bill in three formats is the point of these tests; anywhere else it would count three times.
+SAME_BILL = [f"{one}|{other}" for one, other in itertools.combinations(("csv", "fixture", "lines", "parquet"), 2)]
+ONLY_GCP = {"focus_sources": ["gcp_billing"], "overlapping_exports": SAME_BILL}
 # export id → file below ../shared, its billed cost as its own text spells it out, at 12 decimals
 REAL_FILES = {
     "july": ("data/nise_gcp/202607_8957c8cd-1ef3-4138-8850-324f14d7e9bd_2026-07-01_2026-08-01.csv.gz", "308277.468644136000"),

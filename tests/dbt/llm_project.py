@@ -19,15 +19,17 @@ import duckdb
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from tests.dbt.bronze import create_bronze, insert
+from tests.dbt.bronze import create_bronze, fill_price_book, insert
 
 DBT_FOLDER = Path(__file__).parents[2] / "dbt"
 MODELS = [
     "+fct_cost_monthly_reporting",
     "+fct_ai_cost_daily",
+    "+fct_focus_faults",
     "+fct_node_cost_daily",
     "+fct_token_economics_daily",
     "+fct_model_economics_daily",
+    "+fct_token_usage",
 ]
 VARS: dict[str, Any] = {"focus_sources": ["openai_costs", "anthropic_costs"]}
 PROFILE = """
@@ -93,6 +95,7 @@ class Project:
         with duckdb.connect(str(project.warehouse)) as connection:
             create_bronze(connection)
             _fill(connection)
+            fill_price_book(connection, {("openai", MINI), ("anthropic", SONNET)})
         return project
 
     def copy(self, folder: Path) -> Project:

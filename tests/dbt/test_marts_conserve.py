@@ -36,6 +36,17 @@ SABOTAGE = [
         "update marts.fct_token_economics_daily set cost_per_million_tokens = 0 where cost_per_million_tokens is null",
     ),
     ("assert_mart_rates_are_ratios", "update marts.fct_model_economics_daily set cache_hit_rate = cache_hit_rate / 2"),
+    ("assert_ledger_holds_all_usage", "insert into marts.fct_token_usage from marts.fct_token_usage where token_class = 'output' limit 1"),
+    ("assert_ledger_holds_all_usage", "delete from marts.fct_token_usage where token_class = 'requests'"),
+    (
+        "assert_ledger_prices_or_reasons",
+        "update marts.fct_token_usage set list_cost_usd = 0, price_reason = null where list_cost_usd is null",
+    ),
+    ("assert_ledger_prices_or_reasons", "update marts.fct_token_usage set list_cost_usd = list_cost_usd * 2"),
+    (
+        "assert_price_book_has_one_price_per_day",
+        "insert into ops.price_book select * replace (date '2020-01-01' as valid_from) from ops.price_book where token_class = 'output'",
+    ),
     ("assert_llm_openai_classes_sum_to_input", "update bronze.openai_usage set input_uncached_tokens = input_tokens"),
     ("assert_llm_no_negative_tokens", "update bronze.openai_usage set input_cached_tokens = input_tokens + 1"),
     ("assert_llm_no_negative_tokens", "update bronze.anthropic_usage set output_tokens = -1"),

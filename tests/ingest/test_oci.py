@@ -13,7 +13,7 @@ import pytest
 
 from costlake.config import Export
 from costlake.delta import Lake
-from costlake.errors import BadValue, ChangedUnit, UnreadableFile
+from costlake.errors import BadValue, ChangedUnit, ConfigError, UnreadableFile
 from costlake.periods import FixedClock
 from costlake.settings import Settings
 from ingest.load import IngestResult, ingest_file, ingest_stream, recognise
@@ -103,7 +103,8 @@ def test_a_report_keeps_its_name_wherever_it_is_copied_to(key: str, name: str) -
 
 def test_only_cost_reports_are_read_of_a_bucket_that_tells_each_cost_three_times() -> None:
     store, export = store_for(str(FIXTURE)), Export(id="oci", source="oci_cost", location=str(FIXTURE))
-    assert recognise(FIXTURE).name == "oci_cost"
+    with pytest.raises(ConfigError, match="focus_files, oci_cost"):  # the same cost twice: a person says which is read
+        recognise(FIXTURE)
     days = [candidate.key for candidate in find_reports(store, export, "FOCUS Reports/2026/10/06")]
     assert days == ["FOCUS Reports/2026/10/06/0001000000000103-00001.csv.gz"]
 

@@ -50,12 +50,12 @@ def while_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], obj
     def arrange(act: Callable[[], object]) -> None:
         fetch, acted = LocalStore.fetch, []
 
-        def copy_then_act(store: LocalStore, key: str, target: Path) -> str:
-            digest = fetch(store, key, target)
+        def copy_then_act(store: LocalStore, key: str, target: Path, digest: str) -> str:
+            sha256 = fetch(store, key, target, digest)
             if not acted:
                 acted.append(key)
                 act()
-            return digest
+            return sha256
 
         monkeypatch.setattr(LocalStore, "fetch", copy_then_act)
 

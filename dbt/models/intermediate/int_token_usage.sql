@@ -1,30 +1,30 @@
--- Usage reports of all token sources: disjoint token classes per source, month, day, provider, account, project,
--- model, key, tier and batch. A class that no row reports stays null.
+-- Usage reports of all token sources: disjoint token classes and what else is counted, per source, hour or day, provider, account,
+-- project, model, key, user, feature, tier, batch, context tier and region. A class that no row reports stays null.
+-- Where the provider reports a month itself, what a gateway saw of it is kept, but not counted again.
+{%- set dimensions = [
+    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_origin', 'provider_name', 'account_id', 'project_id',
+    'model_id', 'api_key_id', 'user_id', 'feature_tag', 'service_tier', 'batch', 'context_tier', 'region_scope'
+] %}
 
 with
 
 reported as (
 
+    {{ token_usage_contract() }}
     {% for source in var('token_sources') %}
+    union all by name
     select * from {{ ref('stg_' ~ source ~ '__tokens') }}
-    {{ 'union all by name' if not loop.last }}
     {%- endfor %}
 
 ),
 
-final as (
+summed as (
 
     select
-        source_id,
-        billing_period,
-        charge_date,
-        provider_name,
-        account_id,
-        project_id,
-        model_id,
-        api_key_id,
-        service_tier,
-        batch,
+        {% for column in dimensions if column not in ('usage_origin', 'usage_start') %}{{ column }},
+        {% endfor -%}
+        coalesce(usage_start, cast(charge_date as timestamp) at time zone 'UTC') as usage_start,
+        coalesce(usage_origin, 'provider') as usage_origin,
         {% for class in llm_token_classes() -%}
         cast(sum({{ class }}_tokens) as decimal(38, 0)) as {{ class }}_tokens,
         {% endfor -%}
@@ -33,11 +33,24 @@ final as (
         ])) as decimal(38, 0)) as input_tokens_total,
         cast(sum(reported_input_tokens) as decimal(38, 0)) as reported_input_tokens,
         cast(sum(request_count) as bigint) as request_count,
-        cast(sum(web_search_requests) as bigint) as web_search_requests,
+        cast(sum(coalesce(web_search_requests, cast(web_search_requests_units as bigint))) as bigint) as web_search_requests,
+        {% for metric in llm_metrics() if metric not in ('requests', 'web_search_requests') -%}
+        cast(sum({{ metric }}_units) as decimal(38, 0)) as {{ metric }},
+        {% endfor -%}
+        cast(sum(provider_cost_usd) as decimal(38, 12)) as provider_cost_usd,
         count(*) as row_count
     from reported
-    group by
-        source_id, billing_period, charge_date, provider_name, account_id, project_id, model_id, api_key_id, service_tier, batch
+    group by all
+
+),
+
+final as (
+
+    select
+        *,
+        usage_origin = 'provider'
+        or not bool_or(usage_origin = 'provider') over (partition by provider_name, billing_period) as is_counted
+    from summed
 
 )
 

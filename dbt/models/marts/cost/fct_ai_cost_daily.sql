@@ -52,7 +52,7 @@ final as (
         cast(sum(BilledCost) as decimal(38, 12)) as billed_cost,
         cast(sum(EffectiveCost) as decimal(38, 12)) as effective_cost,
         cast(sum(ListCost) as decimal(38, 12)) as list_cost,
-        cast(sum(x_Tokens) as decimal(38, 0)) as tokens,
+        cast(sum(x_Tokens) as decimal(38, 12)) as tokens,
         cast(sum(x_AcceleratorHours) as decimal(38, 12)) as accelerator_hours,
         cast(sum(x_ProvisionedUnitHours) as decimal(38, 12)) as provisioned_unit_hours,
         count(*) as line_count

@@ -23,10 +23,13 @@ final as (
         endpoint,
         group_by_signature,
         bucket_start as charge_start,
+        bucket_start as usage_start,
+        {{ usage_grain('bucket_start', 'bucket_end') }} as usage_grain,
         {{ utc_date('bucket_start') }} as charge_date,
         project_id,
         model as model_id,
         api_key_id,
+        user_id,
         service_tier,
         batch,
         coalesce(

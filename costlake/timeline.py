@@ -1,0 +1,158 @@
+"""A price over time, and what happens to it when another one becomes known: the past stays as it was priced.
+
+Data flow: the known timeline of a key + the one that lists and config give now → the timeline to write (`costlake.prices`).
+Run alone: it has no output of its own; python -m pytest tests/costlake/test_prices.py
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from costlake.money import at_scale
+from costlake.periods import BillingPeriod
+from costlake.pricelist import Segment
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """What a price is of."""
+
+    provider: str
+    model_id: str
+    token_class: str
+    service_tier: str
+    context_from_tokens: int
+    region_scope: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The price of a key from one day (incl.) to another (excl.); see PRICE_BOOK for what the fields mean."""
+
+    price: Decimal | None
+    reason: str | None
+    valid_from: dt.date | None
+    valid_to: dt.date | None
+    origin: str
+    note: str | None
+    listed_model: str | None
+    held: bool = False
+    held_price: Decimal | None = None
+    held_origin: str | None = field(default=None, compare=False)  # of this run only; the log keeps the price
+    restated: Decimal | None = None
+    active: bool = True
+    revision: int = field(default=0, compare=False)
+
+    @classmethod
+    def of_segment(cls, segment: Segment, listed_model: str | None) -> Entry:
+        """What a list or an override says."""
+        price = None if segment.price_usd_per_million is None else at_scale(segment.price_usd_per_million)
+        return cls(price, segment.price_reason, segment.valid_from, segment.valid_to, segment.origin, segment.note, listed_model)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Entry:
+        """What `ops.price_book` says."""
+        return cls(
+            row["price_usd_per_million"],
+            row["price_reason"],
+            row["valid_from"],
+            row["valid_to"],
+            row["origin"],
+            row["note"],
+            row["listed_model"],
+            row["held_price_usd_per_million"] is not None,
+            row["held_price_usd_per_million"],
+            restated=row["restated_price_usd_per_million"],
+            active=row["active"],
+            revision=row["revision"],
+        )
+
+    def row(self) -> dict[str, Any]:
+        """As columns of `ops.price_book`."""
+        return {
+            "listed_model": self.listed_model,
+            "price_usd_per_million": self.price,
+            "price_reason": self.reason,
+            "held_price_usd_per_million": self.held_price,
+            "restated_price_usd_per_million": self.restated,
+            "valid_from": self.valid_from,
+            "valid_to": self.valid_to,
+            "origin": self.origin,
+            "note": self.note,
+            "active": self.active,
+        }
+
+    def covers(self, day: dt.date) -> bool:
+        """Whether the entry is of this day."""
+        return (self.valid_from or dt.date.min) <= day < (self.valid_to or dt.date.max)
+
+
+def merged(known: Sequence[Entry], wanted: Sequence[Entry], today: dt.date, restate: Sequence[BillingPeriod]) -> tuple[Entry, ...]:
+    """The timeline to write.
+
+    Args:
+        known: the newest revision; empty for a key that is new, which then is what is wanted, in the past, too.
+        wanted: what lists and config say now.
+        today: the first day on which a changed price may hold.
+        restate: months whose days are priced anew.
+    """
+    if not known or _says(known) == _says(wanted):
+        return tuple(known or wanted)
+    bounds = {day for each in (*known, *wanted) for day in (each.valid_from, each.valid_to) if day is not None} | {today}
+    bounds |= {day for month in restate for day in (month.start.date(), month.end.date())}
+    days = [dt.date.min, *sorted(bounds)]
+    pieces = []
+    for start, end in zip(days, [*days[1:], None], strict=True):
+        piece = _decided(_at(known, start), _at(wanted, start), is_past=start < today, restate=_is_in(start, restate))
+        if piece is not None:
+            pieces.append(replace(piece, valid_from=None if start == dt.date.min else start, valid_to=end))
+    return _joined(pieces)
+
+
+def _decided(old: Entry | None, new: Entry | None, *, is_past: bool, restate: bool) -> Entry | None:
+    """What holds in days in which neither timeline changes."""
+    if old is None or not old.active:
+        return new
+    if new is None or _same(old, new):
+        # nothing else is said any more: what was held back is settled, what was restated stays on record
+        return replace(old, held=False, held_price=None)
+    if not is_past or old.price is None:
+        return new
+    if restate:
+        return replace(new, restated=old.price)
+    return replace(old, held=new.price is not None, held_price=new.price, held_origin=new.origin)
+
+
+def _same(old: Entry, new: Entry) -> bool:
+    return (old.price, old.reason) == (new.price, new.reason)
+
+
+def _says(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    return [(each.price, each.reason, each.valid_from, each.valid_to, each.active, each.held) for each in entries]
+
+
+def _at(entries: Sequence[Entry], day: dt.date) -> Entry | None:
+    return next((each for each in entries if each.covers(day)), None)
+
+
+def _is_in(day: dt.date, months: Sequence[BillingPeriod]) -> bool:
+    return any(month.start.date() <= day < month.end.date() for month in months)
+
+
+def _joined(pieces: Sequence[Entry]) -> tuple[Entry, ...]:
+    done: list[Entry] = []
+    for each in pieces:
+        last = done[-1] if done else None
+        if (
+            last is not None
+            and last.valid_to == each.valid_from
+            and replace(each, valid_from=last.valid_from, valid_to=last.valid_to) == last
+        ):
+            done[-1] = replace(last, valid_to=each.valid_to)
+        else:
+            done.append(each)
+    return tuple(done)

@@ -1,0 +1,62 @@
+{#- The token ledger: what a stg_<source>__tokens model gives, and how its words become those of the price book. -#}
+
+{# What usage is counted in beside tokens: metric → unit. A staging model gives it as column <metric>_units. #}
+{% macro llm_metrics() -%}
+    {{ return({
+        'requests': 'Requests', 'web_search_requests': 'Requests', 'file_search_requests': 'Requests', 'images': 'Images',
+        'audio_seconds': 'Seconds', 'characters': 'Characters', 'code_interpreter_sessions': 'Sessions', 'vector_store_bytes': 'Bytes'
+    }) }}
+{%- endmacro %}
+
+{# The columns of a staging model of usage with their types. A source leaves out what it doesn't know: union all by name
+   with this empty row set makes it null. #}
+{% macro token_usage_contract() -%}
+    {%- set texts = [
+        'source_id', 'billing_period', 'usage_grain', 'usage_origin', 'provider_name', 'account_id', 'project_id', 'model_id', 'api_key_id',
+        'user_id', 'feature_tag', 'service_tier', 'context_tier', 'region_scope'
+    ] -%}
+    {%- set counts = ['reported_input_tokens', 'request_count', 'web_search_requests'] -%}
+    select
+        {% for column in texts %}cast(null as varchar) as {{ column }},
+        {% endfor -%}
+        cast(null as date) as charge_date,
+        cast(null as timestamptz) as usage_start,
+        cast(null as boolean) as batch,
+        {% for column in counts %}cast(null as bigint) as {{ column }},
+        {% endfor -%}
+        {% for class in llm_token_classes() %}cast(null as bigint) as {{ class }}_tokens,
+        {% endfor -%}
+        {% for metric in llm_metrics() if metric != 'requests' %}cast(null as decimal(38, 0)) as {{ metric }}_units,
+        {% endfor -%}
+        cast(null as decimal(38, 12)) as provider_cost_usd
+    where false
+{%- endmacro %}
+
+{# 'hour' or 'day': how long a bucket is; null where its end is not known. #}
+{% macro usage_grain(starts, ends) -%}
+    case when {{ ends }} - {{ starts }} <= interval 1 hour then 'hour' when {{ ends }} is not null then 'day' end
+{%- endmacro %}
+
+{# A tier in the price book's words. #}
+{% macro price_tier(service_tier, batch) -%}
+    case
+        when {{ batch }} then 'batch'
+        when {{ service_tier }} is null or lower({{ service_tier }}) in ('default', 'auto', 'standard', 'on_demand', 'not_available')
+            then 'standard'
+        else lower({{ service_tier }})
+    end
+{%- endmacro %}
+
+{# The least number of prompt tokens in a context tier such as '200k-1M' or '0-200k'; 0 where the report names none. #}
+{% macro context_from(context_tier) -%}
+    coalesce(
+        try_cast(regexp_extract({{ context_tier }}, '^>?\s*(\d+)', 1) as bigint)
+        * case lower(regexp_extract({{ context_tier }}, '^>?\s*\d+([kKmM]?)', 1)) when 'k' then 1000 when 'm' then 1000000 else 1 end,
+        0
+    )
+{%- endmacro %}
+
+{# quantity x price per million, exact, rounded once to 12 decimals. #}
+{% macro cost_at(quantity, price_per_million) -%}
+    cast({{ quantity }} * {{ price_per_million }} * cast(0.000001 as decimal(7, 6)) as decimal(38, 12))
+{%- endmacro %}

@@ -1,0 +1,91 @@
+-- The prices in force: the newest revision of each price's timeline, in days from (incl.) to (excl.), with open ends closed so that
+-- they can be joined as ranges. A price holds for the whole request when its prompt has more than context_from_tokens.
+
+with
+
+revisions as (
+
+    select
+        *,
+        max(revision) over (
+            partition by provider, model_id, token_class, service_tier, context_from_tokens, region_scope
+        ) as newest_revision
+    from {{ source('ops', 'price_book') }}
+
+),
+
+in_force as (
+
+    select * from revisions
+    where
+        revision = newest_revision
+        and active
+
+),
+
+named as (
+
+    select
+        in_force.*,
+        names.provider_name,
+        cast(coalesce(in_force.valid_from, date '1970-01-01') as date) as starts_on,
+        cast(coalesce(in_force.valid_to, date '9999-12-31') as date) as ends_on
+    from in_force
+    inner join {{ ref('llm_price_providers') }} as names on in_force.provider = names.price_provider
+
+),
+
+-- where the next longer prompt has a price of its own, this one ends; on the days on which both hold
+bounded as (
+
+    select
+        named.*,
+        coalesce(min(longer.context_from_tokens), 9223372036854775807) as context_to_tokens
+    from named
+    left join in_force as longer
+        on named.provider = longer.provider
+        and named.model_id = longer.model_id
+        and named.token_class = longer.token_class
+        and named.service_tier = longer.service_tier
+        and named.region_scope = longer.region_scope
+        and named.context_from_tokens < longer.context_from_tokens
+        and named.starts_on < coalesce(longer.valid_to, date '9999-12-31')
+        and coalesce(longer.valid_from, date '1970-01-01') < named.ends_on
+    group by all
+
+),
+
+final as (
+
+    select
+        provider_name,
+        provider as price_provider,
+        model_id,
+        listed_model,
+        token_class,
+        service_tier,
+        context_from_tokens,
+        context_to_tokens,
+        case
+            when context_to_tokens = 9223372036854775807 then context_from_tokens || '+'
+            else context_from_tokens || '-' || context_to_tokens
+        end as context_tier,
+        region_scope,
+        unit,
+        starts_on as valid_from,
+        ends_on as valid_to,
+        price_usd_per_million,
+        cast(price_usd_per_million * cast(0.000001 as decimal(7, 6)) as decimal(38, 18)) as unit_price_usd,
+        held_price_usd_per_million,
+        price_reason,
+        origin as price_origin,
+        note as price_note,
+        revision,
+        recorded_at,
+        concat_ws('/', provider, model_id, token_class, service_tier, context_from_tokens, region_scope)
+        || '@' || starts_on || '#' || revision as price_id
+    from bounded
+
+)
+
+select * from final

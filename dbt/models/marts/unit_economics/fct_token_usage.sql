@@ -1,0 +1,168 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='mart_slices',
+        on_schema_change='fail',
+    )
+}}
+-- The token ledger: what was used, class by class, at the list price of its own day. Each row of usage meets at most one price: those of
+-- a key are disjoint in time and prompt length. What has no price keeps its quantity, with the reason.
+{%- set dimensions = [
+    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_origin', 'is_counted', 'provider_name', 'account_id',
+    'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope'
+] %}
+
+with
+
+used as (
+
+    select
+        * exclude (service_tier, batch),
+        {{ price_tier('service_tier', 'batch') }} as service_tier
+    from {{ ref('int_token_usage') }}
+    {%- if is_incremental() %}
+    where {{ in_changed_slices('source_id', 'billing_period') }}
+    {%- endif %}
+
+),
+
+columns_of_classes as (
+
+    select
+        {% for column in dimensions %}{{ column }},
+        {% endfor -%}
+        {% for class in llm_token_classes() %}{{ class }}_tokens as {{ class }},
+        {% endfor -%}
+        cast(request_count as decimal(38, 0)) as requests,
+        cast(web_search_requests as decimal(38, 0)) as web_search_requests
+        {%- for metric in llm_metrics() if metric not in ('requests', 'web_search_requests') %},
+        {{ metric }}
+        {%- endfor %}
+    from used
+
+),
+
+long as (
+
+    unpivot columns_of_classes
+    on {{ llm_token_classes() | join(', ') }}, {{ llm_metrics().keys() | join(', ') }}
+    into name token_class value quantity
+
+),
+
+-- two tiers of the report may be one of the book
+summed as (
+
+    select
+        {{ dimensions | join(', ') }},
+        token_class,
+        {{ context_from('context_tier') }} as prompt_tokens,
+        cast(sum(quantity) as decimal(38, 0)) as quantity
+    from long
+    where quantity <> 0
+    group by all
+
+),
+
+book as (
+
+    select * from {{ ref('int_price_book') }}
+
+),
+
+regional as (
+
+    select
+        provider_name,
+        model_id,
+        region_scope,
+        min(valid_from) as valid_from
+    from book
+    where region_scope <> 'global'
+    group by all
+
+),
+
+placed as (
+
+    select
+        summed.*,
+        -- a region without a price of its own costs what the world pays
+        coalesce(regional.region_scope, 'global') as price_region
+    from summed
+    left join regional
+        on summed.provider_name = regional.provider_name
+        and summed.model_id = regional.model_id
+        and summed.region_scope = regional.region_scope
+        and summed.charge_date >= regional.valid_from
+
+),
+
+priced as (
+
+    select
+        placed.*,
+        book.price_usd_per_million,
+        book.held_price_usd_per_million,
+        book.unit_price_usd,
+        book.price_id,
+        book.price_reason as book_reason
+    from placed
+    left join book
+        on placed.provider_name = book.provider_name
+        and placed.model_id = book.model_id
+        and placed.token_class = book.token_class
+        and placed.service_tier = book.service_tier
+        and placed.price_region = book.region_scope
+        and placed.charge_date >= book.valid_from
+        and placed.charge_date < book.valid_to
+        and placed.prompt_tokens >= book.context_from_tokens
+        and placed.prompt_tokens < book.context_to_tokens
+
+),
+
+known as (
+
+    select
+        provider_name,
+        model_id,
+        list(distinct token_class) as token_classes
+    from book
+    where price_usd_per_million is not null
+    group by provider_name, model_id
+
+),
+
+final as (
+
+    select
+        {% for column in dimensions %}priced.{{ column }},
+        {% endfor -%}
+        priced.token_class,
+        case
+            {% for metric, unit in llm_metrics().items() %}when priced.token_class = '{{ metric }}' then '{{ unit }}'
+            {% endfor %}else 'Tokens'
+        end as unit,
+        priced.quantity,
+        case when priced.token_class = 'requests' then cast(priced.quantity as bigint) end as request_count,
+        priced.unit_price_usd as list_unit_price_usd,
+        {{ cost_at('priced.quantity', 'priced.price_usd_per_million') }} as list_cost_usd,
+        {{ cost_at('priced.quantity', 'priced.held_price_usd_per_million') }} as held_list_cost_usd,
+        priced.price_id,
+        case
+            when priced.price_usd_per_million is not null then null
+            when priced.book_reason is not null then priced.book_reason
+            when priced.model_id is null then 'usage_names_no_model'
+            when known.model_id is null then 'model_not_in_price_book'
+            when priced.token_class = 'requests' then 'requests_are_not_billed'
+            when not list_contains(known.token_classes, priced.token_class) then 'class_not_in_price_book'
+            else 'tier_not_in_price_book'
+        end as price_reason
+    from priced
+    left join known
+        on priced.provider_name = known.provider_name
+        and priced.model_id = known.model_id
+
+)
+
+select * from final

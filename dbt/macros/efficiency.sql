@@ -149,6 +149,7 @@ select
     actual_cost,
     case
         when tokens_total is null then 'charge_counts_no_tokens'
+        when list_cost_usd is null and lacks_long_prompts then 'no_rate_for_long_prompts_on_route'
         when list_cost_usd is null and unpriced_tokens = tokens_total then 'no_rate_on_route'
         when list_cost_usd is null and lacks_a_tier then 'no_rate_for_a_tier_on_route'
         when list_cost_usd is null then 'no_rate_for_a_token_class_on_route'

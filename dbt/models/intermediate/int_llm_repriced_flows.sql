@@ -63,6 +63,8 @@ repriced as (
         and {{ llm_rate_holds('offered', 'rates') }}
         and rates.rate_order <> 2
         and rates.price_scope = 'global'
+        -- a list without a price for long prompts does not say that they cost no more: a long prompt is priced by a price for long prompts
+        and ({{ context_from('offered.context_tier') }} = 0 or rates.context_from_tokens > 0)
     group by offered.offer_id
 
 )

@@ -83,6 +83,7 @@ costed as (
         route_model_id,
         token_class,
         service_tier,
+        {{ context_from('context_tier') }} > 0 as is_long,
         tokens,
         {{ llm_cost('tokens', 'rate') }} as list_cost,
         {{ llm_cost('tokens', 'contracted_rate') }} as contracted,
@@ -112,6 +113,7 @@ summed as (
         {{ known_sum('list_cost - cache_gain') }} as list_cost_best_cache_usd,
         {{ known_sum('batch_cost') }} as list_cost_all_batch_usd,
         {{ known_sum('contracted') }} as contracted_elsewhere,
+        bool_or(list_cost is null and is_long) as lacks_long_prompts,
         bool_or(list_cost is null and service_tier <> 'standard') as lacks_a_tier
     from costed
     where tokens <> 0

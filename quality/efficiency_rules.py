@@ -83,7 +83,8 @@ def _waste(rebuild: str) -> Suite:
         between("failed_request_share", 0, 1, rebuild),
         no_rows(
             "failures_or_reason_are_given",
-            "SELECT source_id, billing_period, charge_date FROM {batch} WHERE (failed_request_count IS NULL) <> (failed_request_reason IS NOT NULL)",
+            "SELECT source_id, billing_period, charge_date FROM {batch}"
+            " WHERE (failed_request_count IS NULL) <> (failed_request_reason IS NOT NULL)",
             rebuild,
         ),
     )

@@ -60,8 +60,10 @@ def test_a_model_without_a_price_elsewhere_is_offered_without_one_not_for_nothin
 
 
 def test_charges_without_tokens_stay_in_the_comparison_and_tools_stay_out(llm: Project) -> None:
-    reasons = dict(llm.rows("""select coalesce(model_id, 'none'), list_reason from marts.fct_provider_comparison
-        where is_current and tokens_total is null"""))
+    reasons = dict(
+        llm.rows("""select coalesce(model_id, 'none'), list_reason from marts.fct_provider_comparison
+        where is_current and tokens_total is null""")
+    )
     assert reasons == dict.fromkeys(("gpt-5.6-sol", "gpt-9", SONNET), "charge_counts_no_tokens")
     tools = llm.one("select sum(EffectiveCost) from focus.cost_and_usage where x_UsageType like 'web search%'")
     assert tools[0] > 0
@@ -93,4 +95,6 @@ def test_a_collective_id_of_a_price_list_has_its_price(llm: Project) -> None:
 def test_a_price_of_long_prompts_that_ended_leaves_them_at_the_price_of_all(llm: Project, day: str, price: str) -> None:
     assert llm.rows(f"""select price_usd_per_million from intermediate.int_price_book where token_class = 'output' and service_tier = 'standard'
         and region_scope = 'global' and model_id = '{SONNET}' and provider_name = 'Anthropic'
-        and valid_from <= '{day}' and '{day}' < valid_to and context_from_tokens <= 300000 and 300000 < context_to_tokens""") == [(Decimal(price),)]
+        and valid_from <= '{day}' and '{day}' < valid_to and context_from_tokens <= 300000 and 300000 < context_to_tokens""") == [
+        (Decimal(price),)
+    ]

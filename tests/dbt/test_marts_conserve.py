@@ -60,9 +60,15 @@ SABOTAGE = [
     ("assert_comparison_cost_equals_focus", "update marts.fct_provider_comparison set committed_cost = 0 where is_current"),
     ("assert_comparison_cost_equals_focus", "update marts.fct_provider_comparison set actual_cost = 1 where route_id = 'vertex'"),
     ("assert_comparison_cost_equals_focus", "update marts.fct_provider_comparison set output_tokens = 1 where route_id = 'bedrock'"),
-    ("assert_provisioned_throughput_equals_focus", "update focus.cost_and_usage set x_AiUsageKind = 'provisioned_throughput' where x_ModelId is null"),
+    (
+        "assert_provisioned_throughput_equals_focus",
+        "update focus.cost_and_usage set x_AiUsageKind = 'provisioned_throughput' where x_ModelId is null",
+    ),
     ("assert_efficiency_rates_are_ratios", "update marts.fct_cache_efficiency_daily set cache_hit_rate = cache_hit_rate / 2"),
-    ("assert_efficiency_rates_are_ratios", "update marts.fct_cache_efficiency_daily set net_saved_usd = saved_by_reads_usd + write_premium_usd"),
+    (
+        "assert_efficiency_rates_are_ratios",
+        "update marts.fct_cache_efficiency_daily set net_saved_usd = saved_by_reads_usd + write_premium_usd",
+    ),
     ("assert_efficiency_rates_are_ratios", "update marts.fct_batch_efficiency_daily set could_move_tokens = could_move_tokens + 1"),
     ("assert_efficiency_rates_are_ratios", "update marts.fct_provider_comparison set list_cost_usd = 0 where list_cost_usd is null"),
     ("assert_efficiency_grain_is_unique", "insert into marts.fct_provider_comparison from marts.fct_provider_comparison limit 1"),

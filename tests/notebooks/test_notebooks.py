@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from costlake import publish, transform
+from costlake import prices, publish, transform
 from costlake.periods import FixedClock
 from costlake.settings import PROJECT_ROOT, Settings
 from ingest.demo import write_demo
@@ -33,7 +33,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     write_demo(root / "demo", months=MONTHS)
     for result in ingest_exports(settings, [], clock):
         result.raise_if_refused()
-    transform.run(settings)
+    transform.run(settings, "focus")
+    prices.run(settings, clock)
+    transform.run(settings, "marts")
     reconcile.run(settings, clock)
     publish.run(settings, clock)
     anomalies.run(settings)

@@ -122,19 +122,20 @@ def unit_of(token_class: str) -> str:
     return _UNIT_NAMES.get(token_class, "Tokens")
 
 
-def listing(provider: str, model: str, rules: Iterable[PriceRule] = ()) -> Listing | None:
+def listing(provider: str, model: str, rules: Iterable[PriceRule] = (), at: dt.time | None = None) -> Listing | None:
     """What the lists say of a model; None when they don't know it.
 
     Args:
         provider: id as genai-prices writes it (openai, anthropic, aws, …).
         model: model id as the provider reports it; matched as genai-prices matches it.
         rules: what the list leaves out; the first that fits a tier or region counts.
+        at: the request's time of day (UTC), for prices that depend on it; None leaves those unknown.
     """
     owner, found = _find(provider, model)
     if owner is None or found is None:
         return None
     mine = [rule for rule in rules if rule.provider == owner.id and re.search(rule.model_pattern, found.id)]
-    return Listing(owner.id, found.id, tuple(_segments(found, mine)))
+    return Listing(owner.id, found.id, tuple(_segments(found, mine, at)))
 
 
 def listed_models(provider: str) -> list[str]:
@@ -170,11 +171,11 @@ def _find(provider: str, model: str) -> tuple[Provider | None, ModelInfo | None]
     return next((owner for owner in owners if any(found is each for each in owner.models)), start), found
 
 
-def _segments(model: ModelInfo, rules: Sequence[PriceRule]) -> list[Segment]:
+def _segments(model: ModelInfo, rules: Sequence[PriceRule], at: dt.time | None) -> list[Segment]:
     days = _turning_days(model, rules)
     built: list[Segment] = []
     for start, end in zip(days, [*days[1:], None], strict=True):
-        for each in _prices_of_day(model, rules, start or dt.date.min):
+        for each in _prices_of_day(model, rules, start or dt.date.min, at):
             built.append(replace(each, valid_from=start, valid_to=end))
     return joined(built)
 
@@ -202,8 +203,8 @@ def _turning_days(model: ModelInfo, rules: Sequence[PriceRule]) -> list[dt.date 
     return [None, *sorted(days)]
 
 
-def _prices_of_day(model: ModelInfo, rules: Sequence[PriceRule], day: dt.date) -> list[Segment]:
-    standard, reason = _standard(model, day)
+def _prices_of_day(model: ModelInfo, rules: Sequence[PriceRule], day: dt.date, at: dt.time | None) -> list[Segment]:
+    standard, reason = _standard(model, day, at)
     prices = {STANDARD: standard} | _tiers(model, standard, day, rules)
     found = [each for tier, price in prices.items() for each in _classes(price, tier, reason)]
     for rule in rules:
@@ -217,7 +218,7 @@ def _elsewhere(price: Segment, rule: PriceRule) -> Segment:
     return replace(price, region_scope=str(rule.region_scope), price_usd_per_million=amount, note=rule.rule_id)
 
 
-def _standard(model: ModelInfo, day: dt.date) -> tuple[ModelPrice, str | None]:
+def _standard(model: ModelInfo, day: dt.date, at: dt.time | None = None) -> tuple[ModelPrice, str | None]:
     """The day's prices, and why they are unknown if they are: the last condition that holds counts."""
     from genai_prices.types import ModelPrice, TimeOfDateConstraint
 
@@ -226,7 +227,10 @@ def _standard(model: ModelInfo, day: dt.date) -> tuple[ModelPrice, str | None]:
     reason = None
     for condition in reversed(model.prices):
         if isinstance(condition.constraint, TimeOfDateConstraint):
-            reason = "price_depends_on_the_hour"
+            if at is None:
+                reason = "price_depends_on_the_hour"
+            elif condition.constraint.active(dt.datetime.combine(day, at, tzinfo=dt.UTC)):
+                return condition.prices, None
         elif condition.constraint is None or condition.constraint.start_date <= day:
             return condition.prices, reason
     return model.prices[0].prices, reason

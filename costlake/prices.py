@@ -23,7 +23,7 @@ import pyarrow as pa
 from costlake.delta import Lake, open_duckdb
 from costlake.errors import ConfigError
 from costlake.periods import BillingPeriod, Clock
-from costlake.pricelist import Segment, joined, listed_models, listing, unit_of
+from costlake.pricelist import Listing, Segment, joined, listed_models, listing, unit_of
 from costlake.pricerules import PriceOverride, PriceRule, load_overrides, load_provider_names, load_rules
 from costlake.settings import Settings
 from costlake.sql import identifier, literal
@@ -176,6 +176,16 @@ def wanted_of(model: Model, rules: Iterable[PriceRule], overrides: Iterable[Pric
         key = Key(provider, name, each.token_class, each.service_tier, each.context_from_tokens, each.region_scope)
         timelines.setdefault(key, []).append(Entry.of_segment(each, listed))
     return {key: tuple(entries) for key, entries in timelines.items()}
+
+
+def listing_in_force(settings: Settings, provider: str, model: str) -> Listing | None:
+    """A model's prices by the book; of a model that is not in it what lists and config say now. None where neither has a price."""
+    known = newest(Lake(settings)).get((provider, model))
+    if known is None:
+        known = wanted_of((provider, model), load_rules(settings), load_overrides(settings.config_dir))
+    segments = [each.segment(key) for key, entries in known.items() if key.token_class != ANY for each in entries if each.active]
+    listed = next((each.listed_model for entries in known.values() for each in entries if each.listed_model is not None), None)
+    return Listing(provider, listed or model, tuple(segments)) if segments else None
 
 
 def month_fingerprints(lake: Lake, months: Collection[str]) -> dict[str, str]:

@@ -71,6 +71,11 @@ class Entry:
             revision=row["revision"],
         )
 
+    def segment(self, key: Key) -> Segment:
+        """As a price list would say it."""
+        what = (key.token_class, key.service_tier, key.context_from_tokens, key.region_scope)
+        return Segment(*what, self.price, self.valid_from, self.valid_to, self.reason, self.origin, self.note)
+
     def row(self) -> dict[str, Any]:
         """As columns of `ops.price_book`."""
         return {

@@ -19,6 +19,7 @@ from costlake.tables import LINEAGE, TableSpec
 from ingest.source import Source
 from quality.ai_rules import ai_cost_suite, focus_ai_rules, node_cost_suite
 from quality.efficiency_rules import efficiency_suites
+from quality.llm_rules import ledger_suite, llm_reconciliation_suite
 from quality.rules import Rule, Suite, between, no_rows, not_null
 from quality.source_rules import rules_of
 
@@ -130,6 +131,8 @@ def marts_suites() -> tuple[Suite, ...]:
         _restatement_suite(),
         _faults_suite(),
         *efficiency_suites(_REBUILD),
+        ledger_suite(_REBUILD),
+        llm_reconciliation_suite(_REBUILD),
     )
 
 

@@ -21,6 +21,7 @@ counted as (
             provider_name,
             list_sum([{% for class in llm_token_classes() %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}])
         from {{ ref('int_token_usage') }}
+        where is_counted
     )
     group by all
     having sum(tokens) <> 0

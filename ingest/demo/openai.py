@@ -29,6 +29,8 @@ SEARCH_ITEM = "web search tool calls"
 _USAGE_PAGE_DAYS, _COSTS_PAGE_DAYS = 7, 16
 _NEW_COUNTERS_SINCE = dt.date(2026, 1, 1)
 _METERS = {"uncached": "input", "cache_read": "cached input", "cache_write_5m": "cache write input", "output": "output"}
+# OpenAI's batch table has no price for cached input of the demo's batch models: it stays at the standard one.
+_FULL_PRICE_IN_BATCH = frozenset({"cache_read"})
 
 WORKLOADS = (
     Workload("proj_product", "gpt-5-2025-08-07", "key_assistant", 52_000, Tokens(1_900, 1_500, 0, 0, 430), CHAT, searches=14),
@@ -127,9 +129,9 @@ def _cost_results(day: dt.date, days: list[Day]) -> list[tuple[Json, Decimal]]:
     for used in days:
         project, model = str(used.workload.owner), used.workload.model
         prices = token_prices("openai", model, day)
-        share = BATCH_SHARE_OF_LIST if used.workload.batch else Decimal(1)
         for token_class, meter in _METERS.items():
             count = getattr(used.tokens, token_class)
+            share = BATCH_SHARE_OF_LIST if used.workload.batch and token_class not in _FULL_PRICE_IN_BATCH else Decimal(1)
             if count:
                 item = f"{'batch | ' if used.workload.batch else ''}{model}, {meter}"
                 quantity, amount = sums[project, item]

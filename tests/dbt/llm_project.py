@@ -35,6 +35,8 @@ MODELS = [
     "+fct_provisioned_throughput",
     "+fct_llm_waste_daily",
     "+fct_provider_comparison",
+    "+fct_llm_reconciliation_daily",
+    "+fct_llm_unit_cost_daily",
 ]
 VARS: dict[str, Any] = {"focus_sources": ["openai_costs", "anthropic_costs"]}
 PROFILE = """

@@ -86,6 +86,15 @@ CREATE TABLE marts.fct_restatements (
     source_id VARCHAR, billing_period VARCHAR, billing_currency VARCHAR, change_number BIGINT, replaced_at TIMESTAMPTZ, cause VARCHAR,
     billed_then DECIMAL(38,18), billed_now DECIMAL(38,18), row_count_now BIGINT, delivery_id_now VARCHAR, difference DECIMAL(38,18)
 );
+CREATE TABLE marts.fct_token_usage (
+    source_id VARCHAR, billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, model_id VARCHAR, service_tier VARCHAR,
+    token_class VARCHAR, quantity DECIMAL(38,0), list_cost_usd DECIMAL(38,12), price_reason VARCHAR
+);
+CREATE TABLE marts.fct_llm_reconciliation_daily (
+    billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, billing_currency VARCHAR, billed_cost_usd DECIMAL(38,12),
+    residual_usd DECIMAL(38,12), capture_rate DECIMAL(38,12), capture_reason VARCHAR, residual_unexplained_usd DECIMAL(38,12),
+    residual_price_learnt_late_usd DECIMAL(38,12), residual_not_billed_usd DECIMAL(38,12)
+);
 CREATE TABLE marts.fct_focus_faults (
     source_id VARCHAR, billing_period VARCHAR, rule_id VARCHAR, focus_rule VARCHAR, severity VARCHAR, row_count BIGINT,
     example_object_key VARCHAR, example_row_number BIGINT, example_value VARCHAR
@@ -115,7 +124,8 @@ CREATE TABLE marts.fct_provider_comparison (
     actual_cost DECIMAL(38,12)
 );
 CREATE TABLE intermediate.int_token_usage (
-    source_id VARCHAR, billing_period VARCHAR, input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
+    source_id VARCHAR, billing_period VARCHAR, provider_name VARCHAR, is_counted BOOLEAN,
+    input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
     input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0)
 );
 CREATE TABLE intermediate.int_ai_charges (provider_name VARCHAR, billing_period VARCHAR, consumed_tokens DECIMAL(38,0));

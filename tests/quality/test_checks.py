@@ -161,6 +161,16 @@ def test_good_marts_pass(estate: Estate) -> None:
             "marts.fct_ai_cost_daily",
             "kind_or_reason_is_given",
         ),
+        (
+            "INSERT INTO marts.fct_token_usage VALUES ('u', '2026-10', '2026-10-01', 'OpenAI', 'm', 'standard', 'output', 5, NULL, NULL)",
+            "marts.fct_token_usage",
+            "price_or_reason_is_given",
+        ),
+        (
+            "INSERT INTO marts.fct_llm_reconciliation_daily VALUES ('2026-10', '2026-10-01', 'OpenAI', 'USD', 1, 0, NULL, NULL, 0, 0, 0)",
+            "marts.fct_llm_reconciliation_daily",
+            "rate_or_reason_is_given",
+        ),
         ("DROP TABLE marts.fct_model_economics_daily", "marts.fct_model_economics_daily", "table_exists"),
     ],
 )
@@ -305,3 +315,32 @@ def _bronze(estate: Estate, delivery_id: str | None = None) -> pa.Table:
         connection.close()
     changed = [{**r, "_delivery_id": delivery_id or r["_delivery_id"]} for r in rows]
     return pa.Table.from_pylist(changed, schema=CLOUD.table.schema)
+
+
+def test_a_model_without_a_price_is_a_named_warning_and_never_passes_for_free(estate: Estate) -> None:
+    good_marts(estate)
+    row = "('u', '2026-10', '2026-10-01', 'OpenAI', 'gpt-9', 'standard', 'output', 5, NULL, 'model_not_in_price_book')"
+    estate.sql(f"INSERT INTO marts.fct_token_usage VALUES {row}")
+    results = {result.expectation: result for result in checks.run(estate.settings, "marts", estate.clock)}
+    told = results["used_models_have_a_price"]
+    assert told.status == "warn"
+    assert "gpt-9" in told.observed
+
+
+def test_an_unexplained_residual_above_a_thousandth_of_the_month_is_a_named_warning(estate: Estate) -> None:
+    good_marts(estate)
+    day = "INSERT INTO marts.fct_llm_reconciliation_daily VALUES ('2026-10', '2026-10-0{}', 'OpenAI', 'USD', 1000, {}, 1, NULL, {}, 0, 0)"
+    estate.sql(day.format(1, "1", "1"))
+    estate.sql(day.format(2, "-1", "-1"))  # the days must not cancel each other
+    estate.sql(day.format(3, "0", "0"))
+    assert not _warned(estate, "bill_is_explained_by_usage", limit=True)
+    estate.sql(day.format(4, "3", "3"))
+    assert _warned(estate, "bill_is_explained_by_usage", limit=False)
+
+
+def _warned(estate: Estate, expectation: str, *, limit: bool) -> bool:
+    results = {result.expectation: result for result in checks.run(estate.settings, "marts", estate.clock)}
+    if limit:
+        # 2 of 3,000 are below a thousandth
+        assert results[expectation].success
+    return results[expectation].status == "warn"

@@ -24,8 +24,10 @@ charges as (
 used as (
 
     select * from {{ ref('int_token_usage') }}
-    {%- if is_incremental() %}
-    where {{ in_changed_periods() }}
+    where
+        is_counted
+        {%- if is_incremental() %}
+        and {{ in_changed_periods() }}
     {%- endif %}
 
 ),

@@ -32,8 +32,10 @@ usage_reports as (
         case when batch then 'batch' else service_tier end as service_tier,
         {% for class in llm_token_classes() %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}
     from {{ ref('int_token_usage') }}
-    {%- if is_incremental() %}
-    where {{ in_changed_periods() }}
+    where
+        is_counted
+        {%- if is_incremental() %}
+        and {{ in_changed_periods() }}
     {%- endif %}
 
 ),

@@ -1,7 +1,7 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='mart_slices',
+        incremental_strategy='mart_periods',
         on_schema_change='fail',
     )
 }}
@@ -21,7 +21,7 @@ used as (
         {{ price_tier('service_tier', 'batch') }} as service_tier
     from {{ ref('int_token_usage') }}
     {%- if is_incremental() %}
-    where {{ in_changed_slices('source_id', 'billing_period') }}
+    where {{ in_changed_periods() }}
     {%- endif %}
 
 ),

@@ -1,0 +1,38 @@
+{# Why what was billed and usage at list prices differ, first reason that fits (fct_llm_reconciliation_daily). #}
+{% macro residual_causes() -%}
+    {{ return([
+        'credits', 'adjustments', 'taxes', 'purchases', 'other_currency', 'usage_not_reported', 'not_billed', 'price_not_known',
+        'price_learnt_late', 'quantity_differs', 'rounding', 'tier', 'unexplained'
+    ]) }}
+{%- endmacro %}
+
+{# The metric of usage that a meter of a bill counts; null for meters that no usage report counts. #}
+{% macro metric_of_meter(meter_kind) -%}
+    case {{ meter_kind }}
+        when 'web_search' then 'web_search_requests'
+        when 'file_search' then 'file_search_requests'
+        when 'code_interpreter' then 'code_interpreter_sessions'
+        else {{ meter_kind }}
+    end
+{%- endmacro %}
+
+{# The cause of one key's residual. #}
+{% macro residual_cause() -%}
+    case
+        when residual_usd = 0 then 'none'
+        when charge_category = 'Credit' then 'credits'
+        when charge_category = 'Adjustment' then 'adjustments'
+        when charge_category = 'Tax' then 'taxes'
+        when charge_category = 'Purchase' then 'purchases'
+        when billing_currency <> 'USD' then 'other_currency'
+        when used_rows = 0 then 'usage_not_reported'
+        when billed_rows = 0 then 'not_billed'
+        when unpriced_rows > 0 then 'price_not_known'
+        when held_rows > 0 and abs(billed_cost_usd - captured_at_held_usd) <= abs(residual_usd) * 0.001 then 'price_learnt_late'
+        when counted_by_bill <> captured_quantity then 'quantity_differs'
+        -- amounts in whole cents are rounded by half a cent a row; exact ones by the last digit of a JSON number
+        when abs(residual_usd) <= billed_rows * case when is_in_cents then 0.005 else 0.000001 end then 'rounding'
+        when billed_tiers is distinct from used_tiers or (has_longer_prices and context_unknown) then 'tier'
+        else 'unexplained'
+    end
+{%- endmacro %}

@@ -2,7 +2,7 @@
 
 Data flow: generated Parquet in the shape of `LiteLLM_SpendLogs` → `costlake ingest | transform | prices` → `Cost` of each step and the
 slowest of the queries that a dashboard asks of fct_token_usage. Each step is a process of its own, as in `bench.measure`.
-Run alone: python -m bench.ledger /tmp/dump --rows 100000 (writes the dump only)
+Run alone: python -m bench.ledger dumps --rows 100000 (writes the dump only)
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ _MODELS = (
     ("anthropic", "claude-haiku-4-5-20251001", 14),
     ("openai", "house-model-without-a-price", 1),
 )
-_KEYS, _USERS, _TEAMS = 400, 3_000, 40
+# A person works in sessions of so many requests with one model; his key, team and feature are his.
+_KEYS, _USERS, _TEAMS, _SESSION = 400, 3_000, 40, 20
 _FEATURES = ("search", "assistant", "summaries", "triage")
 
 
@@ -170,27 +171,28 @@ def _requests_sql(rows: int) -> str:
     features = ", ".join(literal(name) for name in _FEATURES)
     return f"""
         WITH numbered AS (
-            SELECT n, (hash(n) % 100)::INTEGER AS die, (hash(n + 1) % 4000)::BIGINT AS fresh, (hash(n + 2) % 6000)::BIGINT AS cached,
+            SELECT n, n // {_SESSION} AS session, (hash(n // {_SESSION}) % 100)::INTEGER AS die,
+                (hash(n // {_SESSION} + 5) % {_USERS})::BIGINT AS person, (hash(n + 1) % 4000)::BIGINT AS fresh, (hash(n + 2) % 6000)::BIGINT AS cached,
                 (hash(n + 3) % 900 + 20)::BIGINT AS written_out, (hash(n + 4) % 2)::INTEGER AS hits,
                 TIMESTAMP '{MONTH_START}' + INTERVAL 1 SECOND * (n * {DAYS * 86_400} // {rows}) AS began
             FROM range({rows}) AS numbers(n)
         ),
         chosen AS (SELECT *, CASE {" ".join(bounds)} END AS asked, cached * hits AS read FROM numbered)
         SELECT
-            'req-' || n AS request_id, 'acompletion' AS call_type, sha256('key-' || (hash(n + 5) % {_KEYS})) AS api_key,
+            'req-' || n AS request_id, 'acompletion' AS call_type, sha256('key-' || person % {_KEYS}) AS api_key,
             0.0::DOUBLE AS spend, fresh + read + written_out AS total_tokens, fresh + read AS prompt_tokens,
             written_out AS completion_tokens, began AS "startTime", began + INTERVAL 2 SECOND AS "endTime", began AS "completionStartTime",
             asked.model AS model, asked.model AS model_group, asked.provider AS custom_llm_provider,
-            'user-' || (hash(n + 6) % {_USERS}) || '@example.com' AS "user",
+            'user-' || person || '@example.com' AS "user",
             json_object(
                 'status', 'success',
                 'usage_object', json_object('prompt_tokens', fresh + read, 'prompt_tokens_details', json_object('cached_tokens', read))
             )::VARCHAR AS metadata,
             'False' AS cache_hit,
-            '["feature:' || [{features}][(hash(n + 7) % {len(_FEATURES)})::INTEGER + 1] || '"]' AS request_tags,
-            'team-' || (hash(n + 8) % {_TEAMS}) AS team_id, 'customer-' || (hash(n + 9) % 50) AS end_user,
-            '[{{"role": "user", "content": "bench"}}]' AS messages, '{{}}' AS response, 's-' || n // 7 AS session_id,
-            CASE WHEN die = 99 THEN 'failure' ELSE 'success' END AS status
+            '["feature:' || [{features}][person % {len(_FEATURES)} + 1] || '"]' AS request_tags,
+            'team-' || person % {_TEAMS} AS team_id, 'customer-' || session % 50 AS end_user,
+            '[{{"role": "user", "content": "bench"}}]' AS messages, '{{}}' AS response, 's-' || session AS session_id,
+            CASE WHEN hash(n + 6) % 100 = 0 THEN 'failure' ELSE 'success' END AS status
         FROM chosen
     """
 

@@ -15,43 +15,34 @@ with
 flows as (
 
     select
-        row_number() over () as flow_id,
-        *
-    from (
-        select
-            {{ key | join(', ') }},
-            cast(sum(tokens) as decimal(38, 0)) as tokens
-        from {{ ref('int_llm_token_flows') }}
-        where
-            tokens is not null
-            and token_class in ('{{ llm_token_classes() | join("', '") }}')
-        group by {{ key | join(', ') }}
-    ) as summed
+        {{ key | join(', ') }},
+        cast(sum(tokens) as decimal(38, 0)) as tokens
+    from {{ ref('int_llm_token_flows') }}
+    where
+        tokens is not null
+        and token_class in ('{{ llm_token_classes() | join("', '") }}')
+    group by {{ key | join(', ') }}
 
 ),
 
+-- grouped by the whole key, so that a reader's filter on the month reaches the flows
 priced as (
 
     select
-        flows.flow_id,
+        {% for column in key %}flows.{{ column }}, {% endfor %}
+        flows.tokens,
         {% for name, condition in rates.items() %}
         arg_min(rates.usd_per_million, rates.rate_order) filter (where {{ condition }}) as {{ name }},
         {% endfor %}
         arg_min(rates.rate_origin, rates.rate_order) filter (where {{ rates['rate'] }} and rates.usd_per_million is not null) as rate_origin
     from flows
-    inner join {{ ref('int_llm_route_rates') }} as rates
+    left join {{ ref('int_llm_route_rates') }} as rates
         on flows.route_id = rates.route_id
         and flows.base_model_id = rates.base_model_id
         and rates.equivalence = 'same'
         and {{ llm_own_rate('flows', 'rates') }}
-    group by flows.flow_id
+    group by {% for column in key %}flows.{{ column }}, {% endfor %}flows.tokens
 
 )
 
-select
-    {% for column in key %}flows.{{ column }}, {% endfor %}
-    flows.tokens,
-    {% for name in rates %}priced.{{ name }}, {% endfor %}
-    priced.rate_origin
-from flows
-left join priced on flows.flow_id = priced.flow_id
+select * from priced

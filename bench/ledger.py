@@ -172,7 +172,8 @@ def _requests_sql(rows: int) -> str:
     return f"""
         WITH numbered AS (
             SELECT n, n // {_SESSION} AS session, (hash(n // {_SESSION}) % 100)::INTEGER AS die,
-                (hash(n // {_SESSION} + 5) % {_USERS})::BIGINT AS person, (hash(n + 1) % 4000)::BIGINT AS fresh, (hash(n + 2) % 6000)::BIGINT AS cached,
+                (hash(n // {_SESSION} + 5) % {_USERS})::BIGINT AS person,
+                (hash(n + 1) % 4000)::BIGINT AS fresh, (hash(n + 2) % 6000)::BIGINT AS cached,
                 (hash(n + 3) % 900 + 20)::BIGINT AS written_out, (hash(n + 4) % 2)::INTEGER AS hits,
                 TIMESTAMP '{MONTH_START}' + INTERVAL 1 SECOND * (n * {DAYS * 86_400} // {rows}) AS began
             FROM range({rows}) AS numbers(n)

@@ -268,8 +268,9 @@ def sources() -> None:
 
 @config_app.command("check")
 def config_check() -> None:
-    """Validate config/accounts.yml, config/currency.yml and config/prices/models.yml."""
+    """Validate config/accounts.yml, config/currency.yml, config/prices/*.yml and the price rules."""
     from costlake.config import load_currency, load_known_models
+    from costlake.pricerules import load_overrides, load_rules
     from ingest.load import configured_exports
     from ingest.source import source_named
 
@@ -280,6 +281,8 @@ def config_check() -> None:
             console.print(f"{export.id}: {export.source} at {export.location}", highlight=False, soft_wrap=True)
         load_known_models(settings.config_dir / "prices" / "models.yml")
         load_currency(settings.config_dir / "currency.yml")
+        load_overrides(settings.config_dir)
+        load_rules(settings)
 
 
 def main() -> None:

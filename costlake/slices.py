@@ -90,12 +90,15 @@ def mart_fingerprints(lake: Lake, focus: Mapping[Slice, str], dbt_dir: Path) -> 
     token_tables = yaml.safe_load((dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["token_sources"]
     used = {slice_ for table in token_tables for slice_ in _files_by_slice(lake, table)}
     priced = prices.month_fingerprints(lake, {slice_.billing_period for slice_ in used})
-    joined = {
-        slice_: "\n".join(
-            [print_, exchanged.get(slice_.billing_period, ""), *([priced.get(slice_.billing_period, "")] if slice_ in used else [])]
-        )
-        for slice_, print_ in focus.items()
-    }
+    # whether a gateway's usage counts depends on all the usage of the month
+    together: dict[str, list[str]] = {}
+    for slice_ in sorted(used & focus.keys()):
+        together.setdefault(slice_.billing_period, []).append(focus[slice_])
+    joined = {}
+    for slice_, print_ in focus.items():
+        month = slice_.billing_period
+        of_usage = [priced.get(month, ""), *together[month]] if slice_ in used else []
+        joined[slice_] = "\n".join([print_, exchanged.get(month, ""), *of_usage])
     return {slice_: hashlib.sha256(text.encode()).hexdigest()[:20] for slice_, text in joined.items()}
 
 

@@ -314,7 +314,7 @@ def _count(usage: Json, key: str) -> int:
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise _bad(key, value, "a whole number, 0 or more")
-    return value
+    return int(value)
 
 
 def _bad(where: str, value: object, expected: str) -> BadValue:

@@ -32,7 +32,34 @@
         when counted_by_bill <> captured_quantity then 'quantity_differs'
         -- amounts in whole cents are rounded by half a cent a row; exact ones by the last digit of a JSON number
         when abs(residual_usd) <= billed_rows * case when is_in_cents then 0.005 else 0.000001 end then 'rounding'
-        when billed_tiers is distinct from used_tiers or (has_longer_prices and context_unknown) then 'tier'
+        when billed_tiers is distinct from used_tiers then 'tier'
+        -- long prompts cost at most twice what short ones do
+        when has_longer_prices and context_unknown and residual_usd > 0 and residual_usd <= captured_cost_usd then 'tier'
         else 'unexplained'
     end
+{%- endmacro %}
+
+{# Bill and usage of each charge class side by side, with what tells why they differ. #}
+{% macro sums_of_both_sides(relation, key) -%}
+    select
+        {{ key | join(', ') }},
+        cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
+        cast(coalesce(sum(billed_cost_usd), 0) as decimal(38, 12)) as billed_cost_usd,
+        cast(coalesce(sum(captured_cost_usd), 0) as decimal(38, 12)) as captured_cost_usd,
+        cast(coalesce(sum(billed_cost_usd), 0) - coalesce(sum(captured_cost_usd), 0) as decimal(38, 12)) as residual_usd,
+        sum(captured_at_held_usd) as captured_at_held_usd,
+        sum(billed_rows) as billed_rows,
+        sum(used_rows) as used_rows,
+        count(*) filter (where is_unpriced) as unpriced_rows,
+        count(*) filter (where is_held) as held_rows,
+        sum(captured_quantity) filter (where is_unpriced) as unpriced_quantity,
+        sum(captured_quantity) as captured_quantity,
+        sum(counted_by_bill) as counted_by_bill,
+        bool_and(is_in_cents) as is_in_cents,
+        list_sort(list(distinct billed_tier) filter (where billed_tier is not null)) as billed_tiers,
+        list_sort(list(distinct used_tier) filter (where used_tier is not null)) as used_tiers,
+        coalesce(bool_or(context_unknown), false) as context_unknown,
+        coalesce(bool_or(has_longer_prices), false) as has_longer_prices
+    from {{ relation }}
+    group by {{ key | join(', ') }}
 {%- endmacro %}

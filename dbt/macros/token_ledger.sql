@@ -13,7 +13,7 @@
 {% macro token_usage_contract() -%}
     {%- set texts = [
         'source_id', 'billing_period', 'usage_grain', 'usage_origin', 'provider_name', 'account_id', 'project_id', 'model_id', 'api_key_id',
-        'user_id', 'feature_tag', 'service_tier', 'context_tier', 'region_scope'
+        'user_id', 'feature_tag', 'service_tier', 'context_tier', 'region_scope', 'price_gap'
     ] -%}
     {%- set counts = ['reported_input_tokens', 'request_count', 'web_search_requests', 'failed_request_count', 'failed_tokens'] -%}
     select
@@ -60,4 +60,32 @@
 {# quantity x price per million, exact, rounded once to 12 decimals. #}
 {% macro cost_at(quantity, price_per_million) -%}
     cast({{ quantity }} * {{ price_per_million }} * cast(0.000001 as decimal(7, 6)) as decimal(38, 12))
+{%- endmacro %}
+
+{# One row per class or metric that was used, with the least number of tokens its prompts had. Two tiers of a report may be
+   one of the book: they are summed. #}
+{% macro usage_by_class(relation, dimensions) -%}
+    select
+        {{ dimensions | join(', ') }},
+        token_class,
+        {{ context_from('context_tier') }} as prompt_tokens,
+        cast(sum(quantity) as decimal(38, 0)) as quantity
+    from (
+        unpivot (
+            select
+                {{ dimensions | join(', ') }},
+                {% for class in llm_token_classes() %}{{ class }}_tokens as {{ class }},
+                {% endfor -%}
+                cast(request_count as decimal(38, 0)) as requests,
+                cast(web_search_requests as decimal(38, 0)) as web_search_requests
+                {%- for metric in llm_metrics() if metric not in ('requests', 'web_search_requests') %},
+                {{ metric }}
+                {%- endfor %}
+            from {{ relation }}
+        )
+        on {{ llm_token_classes() | join(', ') }}, {{ llm_metrics().keys() | join(', ') }}
+        into name token_class value quantity
+    )
+    where quantity <> 0
+    group by all
 {%- endmacro %}

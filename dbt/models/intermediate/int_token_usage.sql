@@ -3,7 +3,8 @@
 -- Where the provider reports a month itself, what a gateway saw of it is kept, but not counted again.
 {%- set dimensions = [
     'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_origin', 'provider_name', 'account_id', 'project_id',
-    'model_id', 'api_key_id', 'user_id', 'feature_tag', 'service_tier', 'batch', 'context_tier', 'region_scope'
+    'model_id', 'api_key_id', 'user_id', 'feature_tag', 'service_tier', 'batch', 'context_tier', 'region_scope',
+    'price_gap'
 ] %}
 
 with

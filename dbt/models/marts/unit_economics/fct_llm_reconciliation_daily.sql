@@ -103,30 +103,7 @@ stacked as (
 
 compared as (
 
-    select
-        {{ key | join(', ') }},
-        charge_category,
-        model_id,
-        metric,
-        cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
-        cast(coalesce(sum(billed_cost_usd), 0) as decimal(38, 12)) as billed_cost_usd,
-        cast(coalesce(sum(captured_cost_usd), 0) as decimal(38, 12)) as captured_cost_usd,
-        cast(coalesce(sum(billed_cost_usd), 0) - coalesce(sum(captured_cost_usd), 0) as decimal(38, 12)) as residual_usd,
-        sum(captured_at_held_usd) as captured_at_held_usd,
-        sum(billed_rows) as billed_rows,
-        sum(used_rows) as used_rows,
-        count(*) filter (where is_unpriced) as unpriced_rows,
-        count(*) filter (where is_held) as held_rows,
-        sum(captured_quantity) filter (where is_unpriced) as unpriced_quantity,
-        sum(captured_quantity) as captured_quantity,
-        sum(counted_by_bill) as counted_by_bill,
-        bool_and(is_in_cents) as is_in_cents,
-        list_sort(list(distinct billed_tier) filter (where billed_tier is not null)) as billed_tiers,
-        list_sort(list(distinct used_tier) filter (where used_tier is not null)) as used_tiers,
-        coalesce(bool_or(context_unknown), false) as context_unknown,
-        coalesce(bool_or(has_longer_prices), false) as has_longer_prices
-    from stacked
-    group by {{ key | join(', ') }}, charge_category, model_id, metric
+    {{ sums_of_both_sides('stacked', key + ['charge_category', 'model_id', 'metric']) }}
 
 ),
 

@@ -26,41 +26,9 @@ used as (
 
 ),
 
-columns_of_classes as (
-
-    select
-        {% for column in dimensions %}{{ column }},
-        {% endfor -%}
-        {% for class in llm_token_classes() %}{{ class }}_tokens as {{ class }},
-        {% endfor -%}
-        cast(request_count as decimal(38, 0)) as requests,
-        cast(web_search_requests as decimal(38, 0)) as web_search_requests
-        {%- for metric in llm_metrics() if metric not in ('requests', 'web_search_requests') %},
-        {{ metric }}
-        {%- endfor %}
-    from used
-
-),
-
-long as (
-
-    unpivot columns_of_classes
-    on {{ llm_token_classes() | join(', ') }}, {{ llm_metrics().keys() | join(', ') }}
-    into name token_class value quantity
-
-),
-
--- two tiers of the report may be one of the book
 summed as (
 
-    select
-        {{ dimensions | join(', ') }},
-        token_class,
-        {{ context_from('context_tier') }} as prompt_tokens,
-        cast(sum(quantity) as decimal(38, 0)) as quantity
-    from long
-    where quantity <> 0
-    group by all
+    {{ usage_by_class('used', dimensions + ['price_gap']) }}
 
 ),
 
@@ -83,13 +51,33 @@ regional as (
 
 ),
 
+known as (
+
+    select
+        provider_name,
+        model_id,
+        list(distinct token_class) as token_classes
+    from book
+    where price_usd_per_million is not null
+    group by provider_name, model_id
+
+),
+
 placed as (
 
     select
         summed.*,
         -- a region without a price of its own costs what the world pays
-        coalesce(regional.region_scope, 'global') as price_region
+        coalesce(regional.region_scope, 'global') as price_region,
+        known.token_classes,
+        coalesce(
+            summed.price_gap is not null
+            and list_has_any(known.token_classes, ['input_audio', 'output_audio', 'input_image', 'output_image']), false
+        ) as is_mixed
     from summed
+    left join known
+        on summed.provider_name = known.provider_name
+        and summed.model_id = known.model_id
     left join regional
         on summed.provider_name = regional.provider_name
         and summed.model_id = regional.model_id
@@ -118,18 +106,7 @@ priced as (
         and placed.charge_date < book.valid_to
         and placed.prompt_tokens >= book.context_from_tokens
         and placed.prompt_tokens < book.context_to_tokens
-
-),
-
-known as (
-
-    select
-        provider_name,
-        model_id,
-        list(distinct token_class) as token_classes
-    from book
-    where price_usd_per_million is not null
-    group by provider_name, model_id
+        and not placed.is_mixed
 
 ),
 
@@ -153,15 +130,13 @@ final as (
             when priced.price_usd_per_million is not null then null
             when priced.book_reason is not null then priced.book_reason
             when priced.model_id is null then 'usage_names_no_model'
-            when known.model_id is null then 'model_not_in_price_book'
+            when priced.is_mixed and priced.token_class <> 'requests' then priced.price_gap
+            when priced.token_classes is null then 'model_not_in_price_book'
             when priced.token_class = 'requests' then 'requests_are_not_billed'
-            when not list_contains(known.token_classes, priced.token_class) then 'class_not_in_price_book'
+            when not list_contains(priced.token_classes, priced.token_class) then 'class_not_in_price_book'
             else 'tier_not_in_price_book'
         end as price_reason
     from priced
-    left join known
-        on priced.provider_name = known.provider_name
-        and priced.model_id = known.model_id
 
 )
 

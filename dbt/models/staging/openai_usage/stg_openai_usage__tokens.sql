@@ -32,6 +32,15 @@ final as (
         user_id,
         service_tier,
         batch,
+        -- audio and image tokens are in the classes below, at prices of their own where the model has them
+        case
+            when
+                list_sum([
+                    input_audio_tokens, input_cached_audio_tokens, output_audio_tokens, input_image_tokens, input_cached_image_tokens,
+                    output_image_tokens
+                ]) > 0
+                then 'modalities_not_separated'
+        end as price_gap,
         coalesce(
             input_uncached_tokens,
             input_tokens - coalesce(input_cached_tokens, 0) - coalesce(input_cache_write_tokens, 0)

@@ -11,7 +11,8 @@
     and {{ rates }}.option_scope = {{ llm_option_scope(flow) }}
     -- an entry for a reported model prices that model alone, not its namesakes of another date
     and ({{ rates }}.rate_order <> 2 or {{ rates }}.route_model_id = {{ flow }}.model_id)
-    and {{ rates }}.price_scope = {{ llm_price_scope(flow) }}
+    and {{ rates }}.price_scope in ('global', {{ llm_price_scope(flow) }})
+    and {{ flow }}.price_gap is null
 {%- endmacro %}
 
 {# The rate of the flow's own day and prompt length. #}
@@ -149,6 +150,7 @@ select
     actual_cost,
     case
         when tokens_total is null then 'charge_counts_no_tokens'
+        when list_cost_usd is null and mixes_modalities then 'modalities_not_separated'
         when list_cost_usd is null and lacks_long_prompts then 'no_rate_for_long_prompts_on_route'
         when list_cost_usd is null and unpriced_tokens = tokens_total then 'no_rate_on_route'
         when list_cost_usd is null and lacks_a_tier then 'no_rate_for_a_tier_on_route'

@@ -71,6 +71,10 @@ SABOTAGE = [
     ),
     ("assert_efficiency_rates_are_ratios", "update marts.fct_batch_efficiency_daily set could_move_tokens = could_move_tokens + 1"),
     ("assert_efficiency_rates_are_ratios", "update marts.fct_provider_comparison set list_cost_usd = 0 where list_cost_usd is null"),
+    (
+        "assert_own_route_costs_what_the_ledger_says",
+        "update marts.fct_token_usage set list_cost_usd = list_cost_usd + 0.000001 where token_class = 'output'",
+    ),
     ("assert_efficiency_grain_is_unique", "insert into marts.fct_provider_comparison from marts.fct_provider_comparison limit 1"),
     ("assert_llm_reconciliation_adds_up", "update marts.fct_llm_reconciliation_daily set billed_cost = billed_cost + 0.000000000001"),
     ("assert_llm_reconciliation_adds_up", "update marts.fct_llm_reconciliation_daily set captured_cost_usd = captured_cost_usd + 1"),

@@ -1,7 +1,7 @@
 -- Tokens of model use by day and route, each with what a million of them cost at list: as used, at the standard tier, as batch, as input that
 -- no cache served, and as a cache read. Rates hold on the row's own day; a rate that nobody knows is null.
 {%- set key = ['billing_period', 'charge_date', 'route_id', 'host_provider_name', 'provider_name', 'project_id', 'model_id', 'base_model_id',
-    'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by'] %}
+    'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap'] %}
 {%- set rates = {
     'rate': 'rates.token_class = flows.token_class and rates.service_tier = flows.service_tier',
     'standard_rate': "rates.token_class = flows.token_class and rates.service_tier = 'standard'",
@@ -9,6 +9,9 @@
     'uncached_rate': "rates.token_class = 'input_uncached' and rates.service_tier = flows.service_tier",
     'cache_read_rate': "rates.token_class = 'input_cache_read' and rates.service_tier = flows.service_tier",
 } %}
+
+{#- of two rates of one origin that of the region counts; a region without a price of its own costs what the world pays #}
+{%- set order = "2 * rates.rate_order + case when rates.price_scope = " ~ llm_price_scope('flows') ~ " then 0 else 1 end" %}
 
 with
 
@@ -32,9 +35,9 @@ priced as (
         {% for column in key %}flows.{{ column }}, {% endfor %}
         flows.tokens,
         {% for name, condition in rates.items() %}
-        arg_min(rates.usd_per_million, rates.rate_order) filter (where {{ condition }}) as {{ name }},
+        arg_min(rates.usd_per_million, {{ order }}) filter (where {{ condition }}) as {{ name }},
         {% endfor %}
-        arg_min(rates.rate_origin, rates.rate_order) filter (where {{ rates['rate'] }} and rates.usd_per_million is not null) as rate_origin
+        arg_min(rates.rate_origin, {{ order }}) filter (where {{ rates['rate'] }} and rates.usd_per_million is not null) as rate_origin
     from flows
     left join {{ ref('int_llm_route_rates') }} as rates
         on flows.route_id = rates.route_id

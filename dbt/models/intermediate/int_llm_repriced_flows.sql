@@ -1,7 +1,7 @@
 -- The organisation's own tokens priced on every route that offers the model: flow x option, with the rates of the flow's own day.
 -- The route that was used is an option like the others, and always there.
 {%- set columns = ['billing_period', 'charge_date', 'route_id', 'own_scope', 'host_provider_name', 'provider_name', 'project_id', 'model_id',
-    'base_model_id', 'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'tokens'] %}
+    'base_model_id', 'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap', 'tokens'] %}
 {%- set rates = {
     'rate': 'rates.token_class = offered.token_class and rates.service_tier = offered.service_tier',
     'batch_rate': "rates.token_class = offered.token_class and rates.service_tier = 'batch'",
@@ -53,6 +53,7 @@ left join {{ ref('int_llm_route_rates') }} as rates
     and offered.option_scope = rates.option_scope
     and offered.equivalence = rates.equivalence
     and {{ llm_rate_holds('offered', 'rates') }}
+    and offered.price_gap is null
     and rates.rate_order <> 2
     and rates.price_scope = 'global'
     -- a list without a price for long prompts does not say that they cost no more: a long prompt is priced by a price for long prompts

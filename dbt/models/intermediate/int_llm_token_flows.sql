@@ -22,6 +22,7 @@ charges as (
         billing_currency,
         consumed_tokens as tokens,
         case when consumed_tokens is not null then 'bill' end as counted_by,
+        cast(null as varchar) as price_gap,
         effective_cost,
         contracted_cost,
         list_cost,
@@ -60,6 +61,8 @@ used as (
         cast(null as varchar) as billing_currency,
         usage.quantity as tokens,
         'usage_report' as counted_by,
+        -- audio or images counted among text: no price per class is theirs, on no route
+        case when usage.price_reason = 'modalities_not_separated' then usage.price_reason end as price_gap,
         cast(null as decimal(38, 12)) as effective_cost,
         cast(null as decimal(38, 12)) as contracted_cost,
         cast(null as decimal(38, 12)) as list_cost,

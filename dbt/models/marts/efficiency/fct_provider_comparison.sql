@@ -83,6 +83,7 @@ costed as (
         route_model_id,
         token_class,
         service_tier,
+        price_gap,
         {{ context_from('context_tier') }} > 0 as is_long,
         tokens,
         {{ llm_cost('tokens', 'rate') }} as list_cost,
@@ -113,6 +114,7 @@ summed as (
         {{ known_sum('list_cost - cache_gain') }} as list_cost_best_cache_usd,
         {{ known_sum('batch_cost') }} as list_cost_all_batch_usd,
         {{ known_sum('contracted') }} as contracted_elsewhere,
+        bool_or(price_gap is not null) as mixes_modalities,
         bool_or(list_cost is null and is_long) as lacks_long_prompts,
         bool_or(list_cost is null and service_tier <> 'standard') as lacks_a_tier
     from costed

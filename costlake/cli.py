@@ -74,6 +74,7 @@ def ingest(
     as_id: Annotated[str | None, typer.Option("--as", help="The export id that files are loaded under.")] = None,
     accept: Annotated[list[str] | None, typer.Option(help="Delivery ids to load though they shrank.")] = None,
     accept_partial: Annotated[bool, typer.Option(help="Load a page whose successors are missing.")] = False,
+    parts: Annotated[bool, typer.Option("--parts", help="The files are the parts of one delivery.")] = False,
     credential: Annotated[str | None, typer.Option(help="Reference to what opens a URL's store: env:PREFIX, file:/path.")] = None,
 ) -> None:
     """Provider files → landing → bronze. A delivery that is there already is left alone."""
@@ -85,7 +86,7 @@ def ingest(
     ids = [name for name in names if not ("://" in name or Path(name).exists())]
     results: list[load.IngestResult] = []
     with reported("ingest") as record:
-        for path in paths:
+        for path in paths[: 1 if parts else None]:
             results.append(
                 load.ingest_file(
                     settings,
@@ -96,6 +97,8 @@ def ingest(
                     credential=credential,
                     accept_partial=accept_partial,
                     accept=accepted,
+                    parts=paths[1:] if parts else (),
+                    beside=[delivery_id for each in results for delivery_id in each.present],
                 )
             )
         if ids or not paths:
@@ -106,7 +109,7 @@ def ingest(
     for result in results:
         console.print(
             f"{result.export_id}: {len(result.loaded)} loaded ({result.row_count} rows), {result.unchanged} unchanged, "
-            f"{len(result.refused)} refused",
+            f"{len(result.refused)} refused" + (f", {len(result.replaced)} earlier replaced" if result.replaced else ""),
             highlight=False,
         )
         refused += len(result.refused)

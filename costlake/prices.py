@@ -17,6 +17,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -29,6 +30,9 @@ from costlake.settings import Settings
 from costlake.sql import identifier, literal
 from costlake.tables import BRONZE_MONEY, COUNT, DATE, TEXT, TIMESTAMP, TableSpec
 from costlake.timeline import Entry, Key, merged
+
+if TYPE_CHECKING:
+    import duckdb
 
 PRICE_BOOK = TableSpec(
     "ops",
@@ -120,23 +124,34 @@ def run(settings: Settings, clock: Clock, restate: Collection[str] = ()) -> Pric
 
 
 def seen_models(settings: Settings) -> set[Model]:
-    """(provider of the price list, model id) of all usage, from the staging views of the last FOCUS build; empty before it."""
+    """(provider of the price list, model id) of all usage, from the staging views of the last FOCUS build; empty before it.
+
+    Raises:
+        ConcurrentWrite: a transform or publish is at work on the warehouse.
+    """
     import yaml
+
+    from costlake.transform import warehouse_lock  # which plans by this module's fingerprints
 
     if not settings.warehouse.exists():
         return set()
     names = load_provider_names(settings)
     sources = yaml.safe_load((settings.dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["token_sources"]
-    connection = open_duckdb(settings, str(settings.warehouse), read_only=True)
-    try:
-        views = {row[0] for row in connection.execute("SELECT view_name FROM duckdb_views() WHERE schema_name = 'staging'").fetchall()}
-        found: set[tuple[str, str]] = set()
-        for view in (f"stg_{source}__tokens" for source in sources):
-            if view in views:
-                found.update(connection.execute(f"SELECT DISTINCT provider_name, model_id FROM staging.{identifier(view)}").fetchall())
-    finally:
-        connection.close()
+    with warehouse_lock(settings):
+        connection = open_duckdb(settings, str(settings.warehouse), read_only=True)
+        try:
+            found = _used(connection, [f"stg_{source}__tokens" for source in sources])
+        finally:
+            connection.close()
     return {(names[provider], model) for provider, model in found if provider in names and model is not None}
+
+
+def _used(connection: duckdb.DuckDBPyConnection, staging: Sequence[str]) -> set[tuple[str, str | None]]:
+    views = {row[0] for row in connection.execute("SELECT view_name FROM duckdb_views() WHERE schema_name = 'staging'").fetchall()}
+    found: set[tuple[str, str | None]] = set()
+    for view in views.intersection(staging):
+        found.update(connection.execute(f"SELECT DISTINCT provider_name, model_id FROM staging.{identifier(view)}").fetchall())
+    return found
 
 
 def newest(lake: Lake) -> dict[Model, dict[Key, tuple[Entry, ...]]]:
@@ -263,8 +278,8 @@ def _periods(months: Collection[str]) -> list[BillingPeriod]:
 
 
 def _is_of_config(entries: Sequence[Entry]) -> bool:
-    """Whether a held price is, or would replace, one that a person wrote."""
-    return any(each.held and "override" in (each.origin, each.held_origin) for each in entries)
+    """Whether a held price is one that a person wrote: who takes a price back is not told every day that the past stays."""
+    return any(each.held and each.held_origin == "override" for each in entries)
 
 
 def _refused(key: Key, entries: Sequence[Entry]) -> ConfigError:

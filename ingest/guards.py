@@ -6,11 +6,11 @@ Sources: provider-formats §0.3 (control totals, shrink alarm), AWS CUR guide (t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from costlake.errors import BadValue, EmptyDelivery, RowCountMismatch, ShrunkenDelivery, UnlistedPart, WrongPeriod
+from costlake.errors import BadValue, EmptyDelivery, ManifestError, RowCountMismatch, ShrunkenDelivery, UnlistedPart, WrongPeriod
 from costlake.runs import ControlTotal
 from ingest.stores import StoredObject
 
@@ -62,6 +62,25 @@ def check_period(totals: list[ControlTotal], announced: str | None, key: str) ->
             where=key,
             expected=f"rows of {announced} only, the period that the manifest announces",
             next_step="ask the provider for a correct delivery; loading it would count these rows in two months",
+        )
+
+
+def check_not_over(totals: list[ControlTotal], holders: Mapping[tuple[str, str], str], beside: Collection[str], key: str) -> None:
+    """Of files handed over together none replaces another: parts of one bill, read as versions of it, would leave the last part only.
+
+    Args:
+        totals: what is to be loaded. key: its name, for the error.
+        holders: (billing period, slice) → id of the delivery in force.
+        beside: ids of the deliveries that were handed over in the same command.
+    """
+    slices = {total.slice for total in totals}
+    taken = sorted(slice_ for (_, slice_), holder in holders.items() if slice_ in slices and holder in beside)
+    if taken:
+        raise ManifestError(
+            "the file would replace another one of the same command",
+            where=f"{key}, slice {taken[0]}",
+            expected="files of different months or accounts, or all parts of one delivery",
+            next_step="parts of one bill: costlake ingest --parts FILE FILE; a later version of it: a command of its own",
         )
 
 

@@ -39,6 +39,10 @@ class DeliveryState:
             for currency, total in totals.items()
         }
 
+    def holders(self) -> Mapping[tuple[str, str], str]:
+        """Per billing period and slice the delivery that is in force."""
+        return {key: holder for key, (holder, _) in self._slices.items()}
+
     def loaded(self, judged: Judged, vacated: Collection[tuple[str, str]]) -> list[DeliveryEvent]:
         """The events for a delivery that was written now, and for those of which nothing is left.
 

@@ -15,7 +15,7 @@ import re
 import tempfile
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,7 +31,7 @@ from costlake.settings import Settings
 from ingest import containers, guards, landing, units
 from ingest.bronze import Judged, judge, write_bronze
 from ingest.ledger import DeliveryState
-from ingest.manifests import check_once
+from ingest.manifests import check_once, part_names
 from ingest.readers import unreadable
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source, all_sources, source_named
 from ingest.stores import Store, split_file, store_for
@@ -50,6 +50,8 @@ class IngestResult:
         export_id: which export.
         loaded: delivery ids written to bronze now.
         unchanged: number of deliveries that were there already.
+        present: ids of the deliveries that are active after this call: loaded now or there already.
+        replaced: ids of earlier deliveries of which nothing is left.
         refused: one error per refused delivery; nothing of those was written.
         row_count: rows loaded now.
     """
@@ -57,6 +59,8 @@ class IngestResult:
     export_id: str
     loaded: list[str] = field(default_factory=list)
     unchanged: int = 0
+    present: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     refused: list[CostlakeError] = field(default_factory=list)
     row_count: int = 0
 
@@ -101,21 +105,29 @@ def ingest_file(
     credential: str | None = None,
     accept_partial: bool = False,
     accept: Sequence[str] = (),
+    parts: Sequence[Path | str] = (),
+    beside: Collection[str] = (),
     progress: Progress = lambda _: None,
 ) -> IngestResult:
     """Ingest one data file handed over without a manifest, or a folder laid out as the provider does.
 
-    A later file of the same export id and month replaces an earlier one. Without a given id it is made of the source and
-    the billing account (a file) or the folder's name, so that two organisations' bills never replace each other. The file may
-    lie in an object store (`s3://bucket/file.parquet`), opened by the credential reference; a folder there needs an export id
-    in config/accounts.yml.
+    A later file of the same export id and month replaces an earlier one. Without a given id it is made of the source and the billing
+    account (a file) or the folder's name, so that two organisations' bills never replace each other. The file may lie in an object store
+    (`s3://bucket/file.parquet`), opened by the credential reference; a folder there needs an export id in config/accounts.yml.
+
+    Args:
+        parts: further files of the same delivery, in the same folder.
+        beside: delivery ids that this file must not replace: those of the same command.
     """
     location = str(path.resolve()) if isinstance(path, Path) else path
     with _at_hand(settings, path, credential) as local, _readable(settings, local) as readable:
         source = source_named(source_name) if source_name else recognise(readable)
         name = export_id or _default_id(source, readable)
     export = Export(id=name, source=source.name, location=location, credential=credential)
-    return ingest_stream(settings, export, clock, accept=accept, accept_partial=accept_partial, progress=progress)
+    together = tuple(part_names(location, [str(part.resolve()) if isinstance(part, Path) else part for part in parts]))
+    return ingest_stream(
+        settings, export, clock, accept=accept, accept_partial=accept_partial, parts=together, beside=beside, progress=progress
+    )
 
 
 @contextmanager
@@ -166,6 +178,8 @@ def ingest_stream(
     *,
     accept: Sequence[str] = (),
     accept_partial: bool = False,
+    parts: Sequence[str] = (),
+    beside: Collection[str] = (),
     progress: Progress = lambda _: None,
 ) -> IngestResult:
     """Try every delivery of an export; refusals are collected, recorded in the ledger, and never stop the next one."""
@@ -173,14 +187,14 @@ def ingest_stream(
     lake = Lake(settings)
     try:
         source = source_named(export.source)
-        store, candidates = _candidates(source, export, accept_partial=accept_partial)
+        store, candidates = _candidates(source, export, parts, accept_partial=accept_partial)
     except CostlakeError as error:
         result.refused.append(error)
         return result
     state = DeliveryState(delivery_events(lake, export.id))
     ingest_id = uuid.uuid4().hex
     for candidate in candidates:
-        loader = _Loader(settings, lake, source, export, store, state, clock, frozenset(accept), ingest_id)
+        loader = _Loader(settings, lake, source, export, store, state, clock, frozenset(accept), frozenset(beside), ingest_id)
         try:
             loader.load(candidate, result)
             progress(f"{export.id}: {candidate.key}")
@@ -262,12 +276,12 @@ def _found(source: Source, folder: Path) -> Iterator[Candidate]:
     return source.find(store_for(str(folder)), export)
 
 
-def _candidates(source: Source, export: Export, *, accept_partial: bool) -> tuple[Store, list[Candidate]]:
+def _candidates(source: Source, export: Export, parts: Sequence[str], *, accept_partial: bool) -> tuple[Store, list[Candidate]]:
     file = split_file(export.location)
     if file is not None:
         folder, name = file
         store = store_for(folder, export.credential)
-        lone = Delivery(export, name, (store.stat(name),), partial=accept_partial)
+        lone = Delivery(export, name, tuple(store.stat(part) for part in (name, *parts)), partial=accept_partial)
         return store, [Candidate(name, lambda: lone)]
     store = store_for(export.location, export.credential)
     candidates = list(source.find(store, export))
@@ -310,11 +324,12 @@ class _Loader:
         state: DeliveryState,
         clock: Clock,
         accept: frozenset[str],
+        beside: frozenset[str],
         ingest_id: str,
     ) -> None:
         self._settings, self._lake, self._source, self._export = settings, lake, source, export
         self._store, self._state, self._clock, self._accept = store, state, clock, accept
-        self._ingest_id = ingest_id
+        self._beside, self._ingest_id = beside, ingest_id
         self._identity = ""
 
     def load(self, candidate: Candidate, result: IngestResult) -> None:
@@ -325,6 +340,7 @@ class _Loader:
         self._identity = landing.delivery_id(delivery, digests)
         if self._state.is_done(self._identity, current=delivery.current):
             result.unchanged += 1
+            result.present.append(self._identity)
             return
         with landing.incoming(self._settings, self._store, delivery, digests) as objects:
             _check_in_force(candidate, delivery)
@@ -338,8 +354,11 @@ class _Loader:
                 vacated = write_bronze(self._lake, connection, self._source, judged, self._clock, settle)
             finally:
                 connection.close()
-        record_deliveries(self._lake, self._state.loaded(judged, vacated), self._clock, self._ingest_id)
+        events = self._state.loaded(judged, vacated)
+        record_deliveries(self._lake, events, self._clock, self._ingest_id)
         result.loaded.append(self._identity)
+        result.present.append(self._identity)
+        result.replaced += [event.delivery_id for event in events if event.status == "superseded"]
         result.row_count += sum(total.row_count for total in judged.totals)
 
     def record_refusal(self, candidate: Candidate, error: CostlakeError) -> None:
@@ -363,6 +382,7 @@ class _Loader:
             guards.check_not_empty(judged.totals, active, delivery.key)
         guards.check_period(judged.totals, delivery.billing_period, delivery.key)
         if self._identity not in self._accept:
+            guards.check_not_over(judged.totals, self._state.holders() if self._beside else {}, self._beside, delivery.key)
             guards.check_not_shrunken(
                 judged.totals,
                 active,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from costlake.errors import ManifestError
+from costlake.errors import ConfigError, ManifestError
 
 
 def json_object(content: bytes, key: str, expected: str) -> dict[str, Any]:
@@ -40,6 +40,20 @@ def names_in(marker: dict[str, Any], field: str, key: str, expected: str) -> lis
         raise _no_marker(f"the commit marker lists no files under {field}", key, expected)
     check_once(names, key)
     return list(names)
+
+
+def part_names(location: str, parts: Sequence[str]) -> list[str]:
+    """File names of further parts of a lone delivery; ConfigError for one that does not lie beside the first file."""
+    folder = location.rpartition("/")[0]
+    for part in parts:
+        if part.rpartition("/")[0] != folder:
+            raise ConfigError(
+                "the parts of one delivery lie in two folders",
+                where=f"{location}, {part}",
+                expected="all of them in one folder",
+                next_step="copy them together, then ingest them again",
+            )
+    return [part.rpartition("/")[2] for part in parts]
 
 
 def check_once(names: Iterable[str], key: str) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from costlake.errors import UnreadableFile
 from costlake.sql import identifier, literal
 from costlake.tables import TEXT
-from ingest.readers import Scan, bad_cells, count_records, typed_column
+from ingest.readers import Scan, bad_cells, count_records, is_filled, typed_column
 from ingest.source import LandedObject, Opened
 
 Parser = Callable[[str, str], str]
@@ -166,9 +166,8 @@ class Part:
         raw = self._raw[name]
         required = name in self._layout.required
         if name in self._layout.parsers:
-            text = f"nullif(trim(CAST({identifier(raw)} AS VARCHAR)), '')"
-            unparsed = f"({text} IS NOT NULL AND {self.typed(name)} IS NULL)"
-            return f"({text} IS NULL OR {unparsed})" if required else unparsed
+            filled = is_filled(f"CAST({identifier(raw)} AS VARCHAR)")
+            return f"(NOT {filled} OR {self.typed(name)} IS NULL)" if required else f"({filled} AND {self.typed(name)} IS NULL)"
         return bad_cells(raw, self._scan.columns[raw], self._types.get(name, TEXT), required=required)
 
 

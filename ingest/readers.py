@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # Athena writes NULL as \N into text files (seen in a real CUR of 2019).
 _NULL_TEXTS = ("", r"\N")
+# Nothing as Python, SQL and JSON write it (nise's reports: None). In a number or a time it is an empty cell; a text keeps it.
+NOTHING = ("", "None", "NULL", "null")
 _MAX_LINE_BYTES = 16_000_000
 _MAX_MIXED_BYTES = 16_000_000
 NDJSON_SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
@@ -319,12 +321,17 @@ def bad_cells(raw: str, raw_type: str, target: pa.DataType, *, required: bool) -
         # 1e20 is beyond DECIMAL(38,18)'s 20 integer digits.
         wrong = f"(isnan({column}) OR isinf({column}) OR abs({column}) >= 1e20)"
     elif raw_type == "VARCHAR":
-        wrong = f"(nullif(trim({column}), '') IS NOT NULL AND {typed_column(raw, raw_type, target)} IS NULL)"
+        wrong = f"({is_filled(column)} AND {typed_column(raw, raw_type, target)} IS NULL)"
     else:
         return f"{column} IS NULL" if required else None
     empty = f"{column} IS NULL OR " if required else ""
-    blank = f"trim({column}) = '' OR " if required and raw_type == "VARCHAR" else ""
+    blank = f"NOT {is_filled(column)} OR " if required and raw_type == "VARCHAR" else ""
     return f"({empty}{blank}{wrong})"
+
+
+def is_filled(text: str) -> str:
+    """SQL condition: a text, not NULL, that is to be a number or a time says something."""
+    return f"(coalesce(trim({text}), '') NOT IN ({', '.join(literal(word) for word in NOTHING)}))"
 
 
 def _as_written(raw_type: str) -> str:

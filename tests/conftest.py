@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from tests.dbt.currency_project import Currencies
 
 SHARED = PROJECT_ROOT.parent / "shared"
+RUNNER = PROJECT_ROOT / "tests" / "focus_validator" / "run.py"
+VALIDATOR = PROJECT_ROOT / ".focus-validator" / "bin" / "python"
+Validate = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +54,25 @@ def currencies(tmp_path_factory: pytest.TempPathFactory) -> Currencies:
     from tests.dbt.currency_project import build_currencies
 
     return build_currencies(tmp_path_factory.mktemp("currencies"))
+
+
+@pytest.fixture
+def validate(shared_path: Callable[[str], Path], tmp_path: Path) -> Validate:
+    """Runs the validator, with every criterion on, on the FOCUS rows of a warehouse."""
+    import duckdb
+
+    models = shared_path("focus/validator/models-patched")
+    if not VALIDATOR.exists():
+        pytest.skip("no FOCUS validator: run `make focus-validator` (it needs Python >= 3.12)")
+
+    def run(warehouse: Path) -> dict[str, Any]:
+        data = tmp_path / "focus.parquet"
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"COPY focus.cost_and_usage TO '{data}' (FORMAT parquet)")
+        command = [str(VALIDATOR), str(RUNNER), str(data), "--models", str(models)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.stdout, ended.stderr
+        return json.loads(ended.stdout)  # type: ignore[no-any-return]
+
+    return run

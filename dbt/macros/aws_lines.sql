@@ -3,7 +3,8 @@
 {% macro aws_shared_line_columns() %}
     {{ return([
         '_source_id', '_billing_period', '_delivery_id', '_object_key', '_row_number', '_account_name',
-        'bill_bill_type', 'bill_billing_entity', 'bill_billing_period_start_date', 'bill_billing_period_end_date',
+        'bill_bill_type', 'bill_billing_entity', 'bill_billing_period_start_date',
+        'coalesce(bill_billing_period_end_date, ' ~ utc_month_start('_billing_period', 1) ~ ') as bill_billing_period_end_date',
         'bill_invoice_id', 'bill_invoicing_entity', 'bill_payer_account_id', 'bill_payer_account_name',
         'capacity_reservation_capacity_reservation_arn', 'capacity_reservation_capacity_reservation_status',
         'line_item_availability_zone', 'line_item_currency_code', 'line_item_legal_entity',

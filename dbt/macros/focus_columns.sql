@@ -50,11 +50,17 @@
 {% endmacro %}
 
 {# SELECT of all that staging gives, cast and in order, from a relation that carries the columns by their FOCUS names.
-   `absent`: the columns that the provider does not give; they become typed NULLs. A name in neither fails to bind. #}
+   `absent`: the columns that the provider does not give; they become typed NULLs. A name in neither fails to bind.
+   Two things are the same for all: the name of a service has no trade marks and no typographer's dashes (the validator takes ASCII
+   for ServiceName-C-002: `Red Hat® OpenShift®`), and a unit is not said without its quantity (CommitmentDiscountUnit-C-005). #}
 {% macro focus_select(relation, absent=[]) %}
+    {%- set same = {
+        'ServiceName': "translate(ServiceName, '–—‑ ®™©℠', '--- ')",
+        'CommitmentDiscountUnit': 'case when CommitmentDiscountQuantity is not null then CommitmentDiscountUnit end'
+    } -%}
     select
     {%- for name, type in focus_staged_columns().items() %}
-        cast({{ 'null' if name in absent else name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+        cast({{ 'null' if name in absent else same.get(name, name) }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
     from {{ relation }}
 {% endmacro %}

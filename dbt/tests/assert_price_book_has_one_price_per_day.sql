@@ -1,16 +1,37 @@
--- Two prices of one thing on one day would double the usage that joins them.
+-- Two prices of one thing on one day would double the usage that joins them; the second of two for the same prompt length is left
+-- without any prompt.
 select
-    one.price_id,
-    other.price_id as other_price_id
-from {{ ref('int_price_book') }} as one
-inner join {{ ref('int_price_book') }} as other
-    on one.provider_name = other.provider_name
-    and one.model_id = other.model_id
-    and one.token_class = other.token_class
-    and one.service_tier = other.service_tier
-    and one.region_scope = other.region_scope
-    and one.price_id < other.price_id
-    and one.valid_from < other.valid_to
-    and other.valid_from < one.valid_to
-    and one.context_from_tokens < other.context_to_tokens
-    and other.context_from_tokens < one.context_to_tokens
+    provider_name,
+    model_id,
+    token_class,
+    service_tier,
+    region_scope,
+    valid_from
+from {{ ref('int_price_book') }}
+group by all
+having
+    count(*) > count(distinct context_from_tokens)
+    or bool_or(context_to_tokens <= context_from_tokens)
+    or count(distinct valid_to) > 1
+
+union all
+
+-- days of one thing follow each other
+select
+    provider_name,
+    model_id,
+    token_class,
+    service_tier,
+    region_scope,
+    valid_from
+from (
+    select
+        *,
+        max(valid_to) over (
+            partition by provider_name, model_id, token_class, service_tier, region_scope, context_from_tokens
+            order by valid_from
+            rows between unbounded preceding and 1 preceding
+        ) as before
+    from {{ ref('int_price_book') }}
+)
+where valid_from < before

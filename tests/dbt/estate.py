@@ -107,6 +107,7 @@ def aws_cur2_rows() -> list[Row]:
         "reservation_total_reserved_normalized_units": "2976",
     }
     c5 = {"product_sku": "C5SKU", "product_instance_type": "c5.large", "line_item_normalized_usage_amount": money("4")}
+    new = {"resource_tags": {"user_env": "prod"}, "product": {"product_name": "Red Hat® New–Service™"}}
     seller = {
         "bill_billing_entity": "AWS Marketplace",
         "line_item_legal_entity": "Anthropic, PBC",
@@ -159,7 +160,7 @@ def aws_cur2_rows() -> list[Row]:
         line(20, "Usage", "55.00", **usage("AmazonEC2", "UnusedBox:p5.48xlarge", "1", "Hrs"), **capacity("55")),
         line(21, "Usage", "0", **usage("AmazonEKS", "USE1-EKS", "0", "Hrs"), split_line_item_parent_resource_id="i-0a"),
         line(22, "Usage", "4.60", **usage("AmazonS3", "TimedStorage-ByteHrs", "200", "GB-Mo", product_region_code="global")),
-        line(23, "Usage", "0.40", **usage("NewService", "USE1-Widget", "7", "Widget-Fortnights"), resource_tags={"user_env": "prod"}),
+        line(23, "Usage", "0.40", **usage("NewService", "USE1-Widget", "7", "Widget-Fortnights"), **new),
     ]
     return rows + discounted_rows()
 
@@ -178,30 +179,34 @@ def capacity(rate: str) -> Row:
 
 def discounted_rows() -> list[Row]:
     """Two more exports with an EDP: `aws-net` gives net costs and discount lines (9 % off 200), `aws-lines` lines
-    only, and 0.0 where there is no net cost."""
+    only, 0.0 where there is no net cost, and no end of the billing period (CUR 2.0 lets one leave out columns)."""
+    unended: Row = {"_source_id": "aws-lines", "bill_billing_period_end_date": None}
     net = {"_source_id": "aws-net", "line_item_net_unblended_cost": money("91.00"), "line_item_net_unblended_rate": "91.00"}
     hundred = gpu() | {"line_item_unblended_rate": "100.00", "pricing_public_on_demand_rate": "100.00"}
     return [
         line(1, "Usage", "100.00", **hundred | net),
         line(2, "Usage", "100.00", **hundred | net),
         line(3, "EdpDiscount", "-18.00", _source_id="aws-net", line_item_product_code="AmazonEC2"),
-        line(1, "Usage", "100.00", **hundred | {"_source_id": "aws-lines", "line_item_net_unblended_cost": money("0")}),
-        line(2, "EdpDiscount", "-9.00", _source_id="aws-lines", line_item_product_code="AmazonEC2"),
+        line(1, "Usage", "100.00", **hundred | unended | {"line_item_net_unblended_cost": money("0")}),
+        line(2, "EdpDiscount", "-9.00", **unended, line_item_product_code="AmazonEC2"),
     ]
 
 
 def aws_cur_rows() -> list[Row]:
-    """A legacy report with dynamic tag columns; 0.60 billed, covered usage whose negation is missing (30.00), and an idle capacity
-    reservation (55.00) of which it only names the resource."""
+    """A legacy report with dynamic tag columns; 0.60 billed, covered usage whose negation is missing (30.00), an idle capacity
+    reservation (55.00) of which it only names the resource, and a reservation's fee (1.00)."""
     legacy = {"_source_id": "aws-legacy", "product_product_name": "Amazon Elastic Compute Cloud", "product_region": "us-east-1"}
     hour = usage("AmazonEC2", "BoxUsage:m5.large", "1", "Hrs", line_item_resource_id="i-0d") | {"product_region_code": None}
     tags = {"resource_tags_user_cost_center": "0042", "resource_tags_aws_created_by": 'Role:"x"\\y'}
     covered = {"savings_plan_savings_plan_effective_cost": money("0.10"), "pricing_public_on_demand_rate": "30.00"}
     idle = "arn:aws:ec2:us-east-1:111111111111:capacity-reservation/cr-9"
+    unused = {"reservation_reservation_a_r_n": RI_ARN, "reservation_unused_recurring_fee": money("1.00")}
     return [
         line(1, "Usage", "0.60", **hour | legacy | tags, line_item_unblended_rate="0.60", pricing_public_on_demand_rate="0.60"),
         line(2, "SavingsPlanCoveredUsage", "30.00", **hour | legacy, **covered),
         line(3, "Usage", "55.00", **usage("AmazonEC2", "UnusedBox:p5.48xlarge", "1", "Hrs", line_item_resource_id=idle) | legacy),
+        # what was left unused costs 1.00, and the report does not say how many hours that were
+        line(4, "RIFee", "1.00", **usage("AmazonEC2", "HeavyUsage:c5.large", "10", "Hrs") | legacy | unused),
     ]
 
 

@@ -8,6 +8,7 @@ Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`
 |---|---|
 | AWS (legacy CUR, CUR 2.0) | ALL |
 | Google Cloud | ALL |
+| Oracle, and the real rows of every cloud | ALL, in tests/test_real_data.py |
 | Azure (EA, MCA; actual and amortized) | ALL |
 | FOCUS 1.2, 1.3 and 1.4 files of vendors, the foundation's 1.0 sample | ALL |
 | OpenAI, Anthropic | ALL: columns that an API cannot fill are present and NULL, and nothing requires a value |
@@ -15,46 +16,20 @@ Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from costlake.settings import PROJECT_ROOT
+from tests.conftest import Validate
 from tests.dbt.aws_project import Estate
 from tests.dbt.azure_project import Azure
 from tests.dbt.focus_project import build
 from tests.dbt.llm_project import built_project
 
 pytestmark = pytest.mark.slow
-
-RUNNER = PROJECT_ROOT / "tests" / "focus_validator" / "run.py"
-PYTHON = PROJECT_ROOT / ".focus-validator" / "bin" / "python"
-Validate = Callable[[Path], dict[str, Any]]
-
-
-@pytest.fixture
-def validate(shared_path: Callable[[str], Path], tmp_path: Path) -> Validate:
-    """Runs the validator, with every criterion on, on the FOCUS rows of a warehouse."""
-    models = shared_path("focus/validator/models-patched")
-    if not PYTHON.exists():
-        pytest.skip("no FOCUS validator: run `make focus-validator` (it needs Python >= 3.12)")
-
-    def run(warehouse: Path) -> dict[str, Any]:
-        data = tmp_path / "focus.parquet"
-        with duckdb.connect(str(warehouse)) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute(f"COPY focus.cost_and_usage TO '{data}' (FORMAT parquet)")
-        command = [str(PYTHON), str(RUNNER), str(data), "--models", str(models)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert ended.stdout, ended.stderr
-        return json.loads(ended.stdout)  # type: ignore[no-any-return]
-
-    return run
 
 
 def test_aws_rows_pass_every_criterion(aws_estate: Estate, validate: Validate) -> None:

@@ -27,6 +27,9 @@ GATEWAY = [
     ("OpenAI", "2026-07-29", TERRA, "standard", None, None, 1_000_000, 0),  # OpenAI reports July itself
     ("Anthropic", "2026-07-30", "claude-sonnet-4-5", "standard", "0-200k", None, 1_000_000, 0),
     ("Anthropic", "2026-07-30", "claude-sonnet-4-5", "standard", "200k-1M", None, 1_000_000, 0),
+    # Sonnet 4.6 charged for long prompts until 2026-03-12
+    ("Anthropic", "2026-03-12", "claude-sonnet-4-6", "standard", "200k-1M", None, 1_000_000, 0),
+    ("Anthropic", "2026-07-30", "claude-sonnet-4-6", "standard", "200k-1M", None, 1_000_000, 0),
     ("Anthropic", "2026-07-30", "claude-opus-4-6", "standard", None, "us", 1_000_000, 0),
     ("Anthropic", "2026-07-30", "claude-opus-4-6", "batch", None, "us", 0, 1_000_000),
     ("Anthropic", "2026-07-30", "claude-sonnet-4-5", "priority", None, None, 1_000_000, 0),
@@ -91,6 +94,8 @@ def test_long_prompts_regions_and_tiers_have_their_own_prices(ledger: Project) -
         ("claude-sonnet-4-5", "priority", None, None, None, "tier_not_in_price_book"),
         ("claude-sonnet-4-5", "standard", "0-200k", None, Decimal(3), None),
         ("claude-sonnet-4-5", "standard", "200k-1M", None, Decimal(6), None),
+        ("claude-sonnet-4-6", "standard", "200k-1M", None, Decimal(3), None),
+        ("claude-sonnet-4-6", "standard", "200k-1M", None, Decimal(6), None),
     ]
 
 

@@ -88,7 +88,7 @@ def test_a_part_that_the_manifest_does_not_name_would_be_counted_or_lost(setting
     nothing_written(settings)
 
 
-@pytest.mark.parametrize("cost", ["n/a", "1,5", "1_000", "12.3USD", "NaN", "Infinity", "1e40", "", "   ", "--1"])
+@pytest.mark.parametrize("cost", ["None", "null", "n/a", "1,5", "1_000", "12.3USD", "NaN", "Infinity", "1e40", "", "   ", "--1"])
 def test_a_cost_that_is_no_number_does_not_become_zero(settings: Settings, bucket: Path, clock: FixedClock, cost: str) -> None:
     cur.deliver(bucket, [cur.rows(2), [cur.row(number=3), cur.row(cost, number=4)]])
     error = the_refusal(ingest(settings, bucket, clock), BadValue, where="report-00002.csv.gz, row 2, column line_item_unblended_cost")
@@ -100,6 +100,19 @@ def test_a_bad_number_in_a_lesser_column_is_found_too(settings: Settings, bucket
     cur.deliver(bucket, [[cur.row(), cur.row(number=2, **{"reservation/EffectiveCost": "twelve"})]])
     the_refusal(ingest(settings, bucket, clock), BadValue, where="row 2, column reservation_effective_cost")
     nothing_written(settings)
+
+
+@pytest.mark.parametrize("nothing", ["None", "null", "NULL", " "])
+def test_a_word_for_nothing_in_a_lesser_column_does_not_hold_up_the_bill(
+    settings: Settings, bucket: Path, clock: FixedClock, nothing: str
+) -> None:
+    """nise writes Python's None where a line has no Savings Plan; a tag that says None keeps its text."""
+    told = {"savingsPlan/SavingsPlanEffectiveCost": nothing, "pricing/publicOnDemandCost": "2", "resourceTags/user:team": nothing}
+    cur.deliver(bucket, [[cur.row(**told), cur.row(number=2, **told)]])
+    assert ingest(settings, bucket, clock).row_count == 2
+    columns = "savings_plan_savings_plan_effective_cost, pricing_public_on_demand_cost, trim(resource_tags_user_team)"
+    rows = Lake(settings).connect().execute(f"SELECT DISTINCT {columns} FROM bronze.aws_cur").fetchall()
+    assert rows == [(None, 2, nothing.strip())]
 
 
 def test_a_time_that_is_no_time_has_no_billing_period(settings: Settings, bucket: Path, clock: FixedClock) -> None:

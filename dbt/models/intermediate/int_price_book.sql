@@ -1,5 +1,6 @@
 -- The prices in force: the newest revision of each price's timeline, in days from (incl.) to (excl.), with open ends closed so that
 -- they can be joined as ranges. A price holds for the whole request when its prompt has more than context_from_tokens.
+{%- set group = 'provider_name, provider, model_id, token_class, service_tier, region_scope' %}
 
 with
 
@@ -28,70 +29,49 @@ named as (
     select
         in_force.*,
         names.provider_name,
-        cast(coalesce(in_force.valid_from, date '1970-01-01') as date) as price_starts_on,
-        cast(coalesce(in_force.valid_to, date '9999-12-31') as date) as price_ends_on,
-        row_number() over () as price_row
+        cast(coalesce(in_force.valid_from, date '1970-01-01') as date) as starts_on,
+        cast(coalesce(in_force.valid_to, date '9999-12-31') as date) as ends_on
     from in_force
     inner join {{ ref('llm_price_providers') }} as names on in_force.provider = names.price_provider
 
 ),
 
--- the prices of longer prompts beside each price, with their days
-longer as (
-
-    select
-        named.price_row,
-        others.context_from_tokens,
-        greatest(named.price_starts_on, coalesce(others.valid_from, date '1970-01-01')) as starts_on,
-        least(named.price_ends_on, coalesce(others.valid_to, date '9999-12-31')) as ends_on
-    from named
-    inner join in_force as others
-        on named.provider = others.provider
-        and named.model_id = others.model_id
-        and named.token_class = others.token_class
-        and named.service_tier = others.service_tier
-        and named.region_scope = others.region_scope
-        and named.context_from_tokens < others.context_from_tokens
-        and named.price_starts_on < coalesce(others.valid_to, date '9999-12-31')
-        and coalesce(others.valid_from, date '1970-01-01') < named.price_ends_on
-
-),
-
--- a price goes for all lengths above its own, save on the days on which a longer prompt has a price: it is cut where these begin and end
 days as (
 
-    select
-        price_row,
-        day as starts_on,
-        lead(day) over (partition by price_row order by day) as ends_on
-    from (
-        select price_row, price_starts_on as day from named
-        union
-        select price_row, price_ends_on from named
-        union
-        select price_row, starts_on from longer
-        union
-        select price_row, ends_on from longer
-    ) as turns
+    select {{ group }}, starts_on as day from named
+    union
+    select {{ group }}, ends_on from named
 
 ),
 
+intervals as (
+
+    select
+        *,
+        lead(day) over (partition by {{ group }} order by day) as next_day
+    from days
+
+),
+
+-- where the next longer prompt has a price of its own, this one ends; on the days on which both hold
 bounded as (
 
     select
-        named.*,
-        days.starts_on,
-        days.ends_on,
-        coalesce(min(longer.context_from_tokens), 9223372036854775807) as context_to_tokens
+        named.* exclude (starts_on, ends_on),
+        intervals.day as starts_on,
+        intervals.next_day as ends_on,
+        coalesce(
+            lead(named.context_from_tokens) over (
+                partition by {% for column in group.split(', ') %}named.{{ column }}, {% endfor %}intervals.day
+                order by named.context_from_tokens
+            ),
+            9223372036854775807
+        ) as context_to_tokens
     from named
-    inner join days
-        on named.price_row = days.price_row
-        and days.ends_on is not null
-    left join longer
-        on days.price_row = longer.price_row
-        and days.starts_on >= longer.starts_on
-        and days.starts_on < longer.ends_on
-    group by all
+    inner join intervals
+        on {% for column in group.split(', ') %}named.{{ column }} = intervals.{{ column }}
+        and {% endfor %}named.starts_on <= intervals.day
+        and intervals.next_day <= named.ends_on
 
 ),
 

@@ -91,7 +91,7 @@ def test_the_drill_down_ends_at_the_line_that_the_demo_planted(published: Settin
     assert dearest[2] in landed, "the row in landing is another resource than the charge"
 
 
-# AWS' dashboard (CUDOS v5) tells token kinds by the usage type, cache reads before writes before input, and takes blocks from unit and text.
+# AWS' dashboard (CUDOS v5) tells kinds of tokens by the usage type, cache before input, and takes blocks from unit and text.
 CUDOS = """
     WITH bedrock AS (
         SELECT

@@ -176,10 +176,10 @@ def test_rebuild_replaces_the_changed_slice_and_nothing_else(scratch: Project) -
     )
     slices = {
         "changed_slices": ["openai-costs|2026-10"],
-        "dead_slices": ["openai-costs|2026-11"],
+        "dead_slices": ["openai-costs|2026-11", "openai-usage|2026-11"],
         "changed_periods": ["2026-10", "2026-11"],
     }
-    result = scratch.dbt("run", ["focus__cost_and_usage+"], slices)
+    result = scratch.dbt("run", ["focus__cost_and_usage+", "fct_token_usage"], slices)
     assert result.success, result.exception
 
     after = scratch.rows(
@@ -187,7 +187,8 @@ def test_rebuild_replaces_the_changed_slice_and_nothing_else(scratch: Project) -
     )
     assert abs(after[0][0] - 3 * before[0][0]) < Decimal("0.00000000001")
     assert scratch.rows("select distinct owner_reason from marts.fct_cost_daily where source_id = 'anthropic-costs'") == [("untouched",)]
-    for mart in ("fct_cost_daily", "fct_token_economics_daily", "fct_model_economics_daily"):
+    efficiency = ("fct_cache_efficiency_daily", "fct_batch_efficiency_daily", "fct_provider_comparison")
+    for mart in ("fct_cost_daily", "fct_token_economics_daily", "fct_model_economics_daily", *efficiency):
         assert scratch.rows(f"select 1 from marts.{mart} where billing_period = '{NOVEMBER[:7]}'") == [], mart
         with duckdb.connect(str(scratch.warehouse)) as connection:
             assert connection.execute(f"select count(*) > 0 from marts.{mart}").fetchone() == (True,)

@@ -3,11 +3,13 @@
 Data flow: store → lake/.incoming/<n>/ (judged there) → lake/landing/objects/<ab>/<sha256><ending>, and
 lake/landing/deliveries/<export>/<delivery id>.json.
 
-Files are judged before they enter landing; a refused delivery leaves nothing but its line in the ledger.
+Files are judged before they enter landing; a refused delivery leaves nothing but its line in the ledger. Of a source with a redaction
+(ingest.redaction) landing gets the redacted file, and the record says what it was made of.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from costlake.settings import Settings
 from ingest import containers
+from ingest.redaction import Redaction, redact
 from ingest.source import Delivery, LandedObject
 from ingest.stores import Store
 
@@ -40,8 +43,10 @@ def delivery_id(delivery: Delivery, digests: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def incoming(settings: Settings, store: Store, delivery: Delivery, digests: tuple[str, ...]) -> Iterator[tuple[LandedObject, ...]]:
-    """Copy a delivery's files into a private folder, check that each is whole, and remove the folder afterwards.
+def incoming(
+    settings: Settings, store: Store, delivery: Delivery, digests: tuple[str, ...], redaction: Redaction | None = None
+) -> Iterator[tuple[LandedObject, ...]]:
+    """Copy a delivery's files into a private folder, check that each is whole, redact it, and remove the folder afterwards.
 
     Yields the files in the manifest's order. Raises TruncatedFile, UnreadableFile, EmptyDelivery or MissingPart, and
     ObjectReplaced (retryable) when a file is not any more what its digest said.
@@ -52,7 +57,12 @@ def incoming(settings: Settings, store: Store, delivery: Delivery, digests: tupl
     try:
         pairs = zip(delivery.objects, digests, strict=True)
         most = limits(settings)
-        yield tuple(_fetch(store, stored.key, digest, folder / f"{number:05d}", most) for number, (stored, digest) in enumerate(pairs))
+        objects = []
+        for number, (stored, digest) in enumerate(pairs):
+            own = folder / f"{number:05d}"
+            landed = _fetch(store, stored.key, digest, own, most)
+            objects.append(landed if redaction is None else redact(settings, redaction, delivery.export, landed, own))
+        yield tuple(objects)
     finally:
         shutil.rmtree(folder)
 
@@ -65,7 +75,9 @@ def limits(settings: Settings) -> containers.Limits:
 def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple[LandedObject, ...]) -> None:
     """Move judged files into landing and write the delivery's record; files that are there already are left alone."""
     for landed in objects:
-        target = settings.landing / "objects" / landed.etag[:2] / f"{landed.etag}{_ending(landed.key)}"
+        target = (
+            settings.landing / "objects" / landed.etag[:2] / f"{landed.etag}{_ending(landed.path.name if landed.redacted else landed.key)}"
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             # A hard link into place is atomic, and the incoming copy stays readable for the load.
@@ -79,13 +91,18 @@ def settle(settings: Settings, delivery: Delivery, identity: str, objects: tuple
         "key": delivery.key,
         "billing_period": delivery.billing_period,
         "manifest": delivery.manifest.decode("utf-8", errors="replace"),
-        "objects": [{"key": o.key, "sha256": o.etag, "byte_count": o.byte_count} for o in objects],
+        "objects": [_described(landed) for landed in objects],
     }
     folder = settings.landing / "deliveries" / delivery.export.id
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{identity}.{uuid.uuid4().hex[:8]}.json"
     partial.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     partial.replace(folder / f"{identity}.json")
+
+
+def _described(landed: LandedObject) -> dict[str, object]:
+    described: dict[str, object] = {"key": landed.key, "sha256": landed.etag, "byte_count": landed.byte_count}
+    return described | ({"redaction": dataclasses.asdict(landed.redacted)} if landed.redacted else {})
 
 
 def _fetch(store: Store, key: str, digest: str, folder: Path, most: containers.Limits) -> LandedObject:

@@ -342,7 +342,7 @@ class _Loader:
             result.unchanged += 1
             result.present.append(self._identity)
             return
-        with landing.incoming(self._settings, self._store, delivery, digests) as objects:
+        with landing.incoming(self._settings, self._store, delivery, digests, self._source.redaction) as objects:
             _check_in_force(candidate, delivery)
             connection = open_duckdb(self._settings)
             try:

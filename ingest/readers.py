@@ -158,18 +158,18 @@ def _struct_leaves(parts: tuple[str, ...], kind: str) -> Iterator[tuple[tuple[st
         yield from _struct_leaves((*parts, name), child)
 
 
-def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
-    """JSON lines, parsed once into a Parquet file beside them; cells are text as it was written, lists are JSON text.
+def checked_lines(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> str:
+    """SQL of a file's JSON lines as (line, _line), blank ones left out, once each of them is known to be an object that can be read.
 
-    Raises UnreadableFile, naming the line, for one that is no JSON object, has a key twice or a number that a double would cut.
+    Raises UnreadableFile, naming the line and nothing of what it says, for one that is no JSON object, has a key twice or a number
+    that a double would cut.
     """
     lines = (
         f"read_csv({literal(str(path))}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, delim = '\x01', quote = '', "
         f"escape = '', nullstr = '', parallel = false, max_line_size = {_MAX_LINE_BYTES}, "
         f"compression = '{'gzip' if path.name.endswith('.gz') else 'none'}')"
     )
-    numbered = f"(SELECT line, row_number() OVER () AS _line FROM {lines})"
-    filled = f"(SELECT * FROM {numbered} WHERE trim(line) <> '')"
+    filled = f"(SELECT line, _line FROM (SELECT line, row_number() OVER () AS _line FROM {lines}) WHERE trim(line) <> '')"
     fault = (
         "CASE WHEN NOT json_valid(line) THEN 'json' WHEN json_type(line) <> 'OBJECT' THEN 'object' "
         "WHEN len(json_keys(line)) <> len(list_distinct(json_keys(line))) THEN 'twice' "
@@ -183,10 +183,16 @@ def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) ->
             expected="one JSON object per line, each key once, long decimal numbers in quotes",
             next_step="extract or download the file again; nothing of it was loaded",
         )
+    return filled
+
+
+def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) -> Scan:
+    """JSON lines, parsed once into a Parquet file beside them; cells are text as it was written, lists are JSON text."""
+    filled = checked_lines(connection, path, key)
     structure = connection.execute(f"SELECT CAST(json_group_structure(CAST(line AS JSON)) AS VARCHAR) FROM {filled}").fetchall()[0][0]
     fields = dict(_json_leaves((), json.loads(structure))) if structure else {}
     if not fields:
-        return Scan(f"(SELECT line FROM {numbered} WHERE false)", {}, "0")
+        return Scan(f"(SELECT line FROM {filled} WHERE false)", {}, "0")
     parsed = ", ".join(
         f"CAST(record.{'.'.join(identifier(part) for part in parts)} AS VARCHAR) AS {identifier('.'.join(parts))}" for parts in fields
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from ingest.redaction import Redaction
     from ingest.stores import Store, StoredObject
 
 
@@ -68,11 +69,12 @@ class LandedObject:
 
     Attributes:
         key: the provider's name of it.
-        etag: sha256 of its bytes.
+        etag: sha256 of the bytes that landing keeps.
         path: the file to read: the delivered one, or what was unpacked from it where it is a zip.
-        byte_count: size of what was delivered.
+        byte_count: size of what landing keeps.
         raw: the untouched bytes, for landing, where they are another file than `path`.
         line_count: lines of a text file, so that readers can tell whether they have read all of it.
+        redacted: what was taken out of the delivered bytes before landing; None where landing keeps them untouched.
     """
 
     key: str
@@ -81,6 +83,24 @@ class LandedObject:
     byte_count: int
     raw: Path | None = None
     line_count: int | None = None
+    redacted: Redacted | None = None
+
+
+@dataclass(frozen=True)
+class Redacted:
+    """How a landed file differs from the delivered one, for the delivery's record.
+
+    Attributes:
+        rule: name and version of the source's redaction.
+        delivered_etag: sha256 of the bytes as the provider sent them, which are nowhere kept.
+        delivered_byte_count: their number.
+        kept: the fields that were kept; all others are gone.
+    """
+
+    rule: str
+    delivered_etag: str
+    delivered_byte_count: int
+    kept: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -129,6 +149,10 @@ class Source:
         title: for people.
         table: the bronze table.
         feeds: `focus` when its rows carry the bill, `tokens` when they carry usage only.
+        also_tokens: a bill whose rows count tokens too: it has a `stg_<source>__tokens` model beside its FOCUS model.
+        usage_role: whose count its tokens are: the provider's own report, or the log of a gateway that saw some of the requests. A
+            gateway's tokens are never added to the provider's: they are the same ones.
+        redaction: what is taken out of its files before they are landed (prompts); None where landing keeps the untouched bytes.
         formats: what can be read, for README.
         documentation: the provider's document that the reader follows.
         find: the commit markers below an export's location.
@@ -155,6 +179,14 @@ class Source:
     currency_sql: str | None = None
     unit_sql: tuple[str, str] | None = None
     account_of: Callable[[Path], str | None] = lambda _: None
+    also_tokens: bool = False
+    usage_role: Literal["provider_report", "gateway_log"] = "provider_report"
+    redaction: Redaction | None = None
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether dbt reads its tokens: it is a word of `vars.token_sources`."""
+        return self.feeds == "tokens" or self.also_tokens
 
 
 @cache

@@ -139,7 +139,7 @@ def _token_rows(
     settings: Settings, sources: list[Source], slices: Collection[Slice] | None, run_id: str, moment: dt.datetime
 ) -> list[Reconciliation]:
     """One row per provider and period: the token mart knows the provider, not the export."""
-    counted = [source for source in sources if source.feeds == "tokens" and "tokens" in source.measures]
+    counted = [source for source in sources if source.counts_tokens and "tokens" in source.measures]
     rows = []
     warehouse: TokenTotals | None = None
     for provider in sorted({source.provider for source in counted}):
@@ -150,23 +150,34 @@ def _token_rows(
                 exports.setdefault(key.billing_period, {})[key.source_id] = total
         if exports:
             warehouse = warehouse or token_totals(settings)
-            rows += [_token_row(provider, period, found, warehouse, run_id, moment) for period, found in exports.items()]
+            gateway = all(source.usage_role == "gateway_log" for source in counted if source.provider == provider)
+            rows += [_token_row(provider, period, found, warehouse, run_id, moment, gateway=gateway) for period, found in exports.items()]
     return rows
 
 
 def _token_row(
-    provider: str, period: str, bronze: dict[str, Summed], warehouse: TokenTotals, run_id: str, moment: dt.datetime
+    provider: str,
+    period: str,
+    bronze: dict[str, Summed],
+    warehouse: TokenTotals,
+    run_id: str,
+    moment: dt.datetime,
+    *,
+    gateway: bool,
 ) -> Reconciliation:
     judged = _Judged()
     judged.names["bill"] = "a usage report states no total"
     total = sum((found.exact for found in bronze.values()), Decimal(0))
     staged = _sum_known([warehouse.staged.get((source_id, period)) for source_id in bronze])
-    mart = warehouse.marts.get((provider, period))
+    mart = None if gateway else warehouse.marts.get((provider, period))
     of_charges = warehouse.charges.get((provider, period), Decimal(0))
-    if of_charges:
+    if of_charges and not gateway:
         judged.names["tokens that charges measure"] = f"{of_charges:f}"
     judged.compare("bronze", total, "FOCUS", staged)
-    judged.compare("FOCUS", staged, "marts", None if mart is None else mart - of_charges)
+    if gateway:
+        judged.names["marts"] = "a gateway's log: the same tokens are in the providers' own reports, which the marts count"
+    else:
+        judged.compare("FOCUS", staged, "marts", None if mart is None else mart - of_charges)
     key = Key(" + ".join(sorted(bronze)), period, "tokens")
     return _reconciliation(key, None, Summed(total, total), staged, mart, None, judged, run_id, moment)
 

@@ -196,6 +196,38 @@ def _oci() -> tuple[Rule, ...]:
     )
 
 
+def _litellm() -> tuple[Rule, ...]:
+    return (
+        no_rows(
+            "cached_tokens_are_part_of_the_prompt",
+            f"SELECT {_ROW}, model, prompt_tokens FROM {{batch}} WHERE coalesce(greatest(usage_cached_tokens, usage_cache_read_tokens,"
+            " older_cache_read_tokens), 0) + coalesce(greatest(usage_cache_creation_tokens, usage_cache_write_tokens,"
+            " older_cache_creation_tokens), 0) > prompt_tokens",
+            "these rows are read as Anthropic's own, disjoint numbers; look which LiteLLM version or callback wrote them",
+            severity="warn",
+            column="prompt_tokens",
+        ),
+        no_rows(
+            "requests_end_after_they_start",
+            f"SELECT {_ROW}, start_time, end_time FROM {{batch}} WHERE end_time < start_time",
+            "look at the clocks of the gateway's machines",
+            severity="warn",
+            column="end_time",
+        ),
+    )
+
+
+def _bedrock() -> tuple[Rule, ...]:
+    return (
+        no_rows(
+            "a_request_is_there_once",
+            "SELECT account_id, region, request_id, min(_slice) AS one, max(_slice) AS other FROM {batch}"
+            " GROUP BY account_id, region, request_id HAVING count(*) > 1",
+            "AWS filed copies of a record under two days: delete one of the objects, then ingest both days again",
+        ),
+    )
+
+
 _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "aws_cur": _aws,
     "aws_cur2": _aws,
@@ -207,4 +239,6 @@ _REGISTRY: Mapping[str, Callable[[], tuple[Rule, ...]]] = {
     "anthropic_usage": _anthropic_usage,
     "anthropic_costs": lambda: _buckets("starting_at", "ending_at"),
     "gcp_billing": _gcp,
+    "litellm_requests": _litellm,
+    "bedrock_logs": _bedrock,
 }

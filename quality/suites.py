@@ -102,7 +102,7 @@ def _money_rules(source: Source) -> list[Rule]:
 
 
 def _count_rules(source: Source) -> list[Rule]:
-    if source.feeds != "tokens":
+    if not source.counts_tokens:
         return []
     lineage = {field.name for field in LINEAGE}
     counts = [field.name for field in source.table.schema if pa.types.is_int64(field.type) and field.name not in lineage]

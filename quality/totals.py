@@ -202,14 +202,7 @@ def token_totals(settings: Settings) -> TokenTotals:
     try:
         return TokenTotals(
             _pairs(connection, f"SELECT source_id, billing_period, sum({classes}) FROM intermediate.int_token_usage GROUP BY 1, 2"),
-            _pairs(
-                connection,
-                "SELECT provider_name, billing_period, sum(tokens) FROM ("
-                "SELECT provider_name, billing_period, tokens FROM marts.fct_token_economics_daily"
-                # what a gateway saw of a provider's own report is kept before the mart and not counted in it
-                f" UNION ALL SELECT provider_name, billing_period, {classes} FROM intermediate.int_token_usage WHERE NOT is_counted"
-                ") GROUP BY 1, 2",
-            ),
+            _pairs(connection, "SELECT provider_name, billing_period, sum(tokens) FROM marts.fct_token_economics_daily GROUP BY 1, 2"),
             _pairs(connection, "SELECT provider_name, billing_period, sum(consumed_tokens) FROM intermediate.int_ai_charges GROUP BY 1, 2"),
         )
     finally:

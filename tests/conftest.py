@@ -67,7 +67,7 @@ def validate(shared_path: Callable[[str], Path], tmp_path: Path) -> Validate:
 
     def run(warehouse: Path) -> dict[str, Any]:
         data = tmp_path / "focus.parquet"
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        with duckdb.connect(str(warehouse)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"COPY focus.cost_and_usage TO '{data}' (FORMAT parquet)")
         command = [str(VALIDATOR), str(RUNNER), str(data), "--models", str(models)]

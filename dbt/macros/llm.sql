@@ -122,8 +122,10 @@
 {%- endmacro %}
 
 {# The FOCUS 1.4 columns (by name) of each priced charge; focus_select puts them in the contract's order.
-   Rules: FOCUS 1.4 CostAndUsage; the AI keys of the 1.5 draft carry x_ until 1.5 names them. #}
-{% macro llm_focus_row(relation, provider, service, sub_account_type) -%}
+   Rules: FOCUS 1.4 CostAndUsage; the AI keys of the 1.5 draft carry x_ until 1.5 names them.
+   `developer`: expression of who made the model, where that is not the provider himself; `more`: columns that are handed on. #}
+{% macro llm_focus_row(relation, provider, service, sub_account_type, developer=none, more=[]) -%}
+    {%- set made_by = developer or "case when model_id is not null then '" ~ provider ~ "' end" -%}
     select
         -- who
         '{{ provider }}' as ServiceProviderName,
@@ -157,7 +159,7 @@
             {{ llm_slug('inference_geo') }}, case when quantity_source = 'amount' then 'billed-amount' end
         ) as SkuPriceId,
         {{ json_object_of([
-            json_text_member('x_ModelDeveloper', "case when model_id is not null then '" ~ provider ~ "' end"),
+            json_text_member('x_ModelDeveloper', made_by),
             json_text_member('x_ModelId', 'model_id'),
             json_text_member('x_TokenCacheAction', 'token_cache_action'),
             json_text_member('x_TokenDirection', 'token_direction')
@@ -197,6 +199,9 @@
         service_tier as x_ServiceTier,
         source_id as x_SourceId,
         token_class as x_TokenClass,
+        {%- for name in more %}
+        {{ name }},
+        {%- endfor %}
         meter as x_UsageType
     from {{ relation }}
 {%- endmacro %}

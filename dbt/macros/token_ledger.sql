@@ -12,10 +12,12 @@
    with this empty row set makes it null. #}
 {% macro token_usage_contract() -%}
     {%- set texts = [
-        'source_id', 'billing_period', 'usage_grain', 'usage_origin', 'provider_name', 'account_id', 'project_id', 'model_id', 'api_key_id',
+        'source_id', 'billing_period', 'usage_grain', 'usage_role', 'provider_name', 'account_id', 'project_id', 'model_id', 'api_key_id',
         'user_id', 'feature_tag', 'service_tier', 'context_tier', 'region_scope', 'price_gap'
     ] -%}
-    {%- set counts = ['reported_input_tokens', 'request_count', 'web_search_requests', 'failed_request_count', 'failed_tokens'] -%}
+    {%- set counts = [
+        'reported_input_tokens', 'request_count', 'web_search_requests', 'row_count', 'failed_request_count', 'failed_tokens'
+    ] -%}
     select
         {% for column in texts %}cast(null as varchar) as {{ column }},
         {% endfor -%}

@@ -1,4 +1,5 @@
--- Tokens, requests and rows of int_token_usage are those of bronze, per export and month.
+-- Tokens, requests and rows of int_token_usage are those of bronze, per export and month: OpenAI and Anthropic. The smaller providers:
+-- assert_llm_provider_usage_is_conserved.
 with
 
 bronze as (
@@ -39,6 +40,7 @@ modelled as (
         sum(output_tokens) as output_tokens,
         sum(request_count) as request_count
     from {{ ref('int_token_usage') }}
+    where source_id in (select source_id from bronze)
     group by all
 
 )

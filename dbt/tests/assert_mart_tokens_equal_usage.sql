@@ -1,4 +1,4 @@
--- Every token that a usage report or a charge counts is in both unit economics marts once, per month and provider.
+-- Every token that a provider's usage report or a charge counts is in both unit economics marts once, per month and provider.
 with
 
 counted as (
@@ -21,7 +21,7 @@ counted as (
             provider_name,
             list_sum([{% for class in llm_token_classes() %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}])
         from {{ ref('int_token_usage') }}
-        where is_counted
+        where usage_role is distinct from 'gateway_log'
     )
     group by all
     having sum(tokens) <> 0

@@ -11,6 +11,7 @@ Alone: `make focus-validator`, then `pytest tests/dbt/test_focus_conformance.py`
 | Oracle, and the real rows of every cloud | ALL, in tests/test_real_data.py |
 | Azure (EA, MCA; actual and amortized) | ALL |
 | FOCUS 1.2, 1.3 and 1.4 files of vendors, the foundation's 1.0 sample | ALL |
+| OpenRouter, DeepSeek, GitHub, Databricks, Cursor, Mistral | ALL |
 | OpenAI, Anthropic | ALL: columns that an API cannot fill are present and NULL, and nothing requires a value |
 """
 
@@ -28,6 +29,7 @@ from tests.dbt.aws_project import Estate
 from tests.dbt.azure_project import Azure
 from tests.dbt.focus_project import build
 from tests.dbt.llm_project import built_project
+from tests.dbt.providers_project import Providers
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +48,12 @@ def test_azure_rows_pass_every_criterion(azure: Azure, validate: Validate) -> No
 
 def test_llm_rows_pass_every_criterion(tmp_path_factory: pytest.TempPathFactory, validate: Validate) -> None:
     summary = validate(built_project(tmp_path_factory.getbasetemp() / "llm").warehouse)
+    assert summary["failures"] == []
+    assert summary["passed"] > 400
+
+
+def test_smaller_providers_rows_pass_every_criterion(providers: Providers, validate: Validate) -> None:
+    summary = validate(providers.warehouse)
     assert summary["failures"] == []
     assert summary["passed"] > 400
 

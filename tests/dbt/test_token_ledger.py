@@ -218,7 +218,7 @@ def _gateway_view() -> str:
     return f"""
         CREATE OR REPLACE VIEW staging.stg_anthropic_usage__tokens AS
         SELECT 'gateway' AS source_id, day[:7] AS billing_period, CAST(day AS DATE) AS charge_date, provider AS provider_name,
-            'gateway' AS usage_origin, model AS model_id, tier AS service_tier, tier = 'batch' AS batch, context AS context_tier,
+            'gateway_log' AS usage_role, model AS model_id, tier AS service_tier, tier = 'batch' AS batch, context AS context_tier,
             region AS region_scope, CAST(prompt AS BIGINT) AS input_uncached_tokens, CAST(output AS BIGINT) AS output_tokens
         FROM (VALUES {values}) AS gateway(provider, day, model, tier, context, region, prompt, output)
     """

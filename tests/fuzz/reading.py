@@ -1,74 +1,22 @@
 """An independent reading of delivered files: Python's csv and json with Decimal, pyarrow for Parquet. Nothing of costlake's readers.
 
-Data flow: files as they lie on disk → rows → number and billed total (tokens for usage reports), as the source's document defines them.
+Data flow: files as they lie on disk → rows (tests.fuzz.rows) → number and billed total (tokens for usage reports), as the source's document
+defines them.
 
-Amounts round half away from zero at the 18th decimal, which is what bronze keeps. A source without an entry in READINGS has its rows
-counted only; the table of `python -m tests.fuzz` says so.
+A source without an entry in READINGS has its rows counted only; the table of `python -m tests.fuzz` says so.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 import re
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-Row = Mapping[str, Any]
-_AMOUNT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-_WIDE = Context(prec=400)
-
-
-class NotReadable(Exception):
-    """The independent reading finds no bill in the file: whoever loads it has invented something."""
-
-
-def number(cell: Any) -> Decimal | None:
-    """An exact amount at 18 decimals; None for an empty cell. NotReadable for anything that is no decimal number."""
-    if cell is None or (isinstance(cell, str) and cell.strip(" ") in ("", "\\N")):
-        return None
-    text = repr(cell) if isinstance(cell, float) else str(cell).strip(" ")
-    if isinstance(cell, bool) or _AMOUNT.fullmatch(text) is None:
-        raise NotReadable(f"{cell!r} is no amount")
-    return Decimal(text).quantize(Decimal("1e-18"), ROUND_HALF_UP, _WIDE)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """All rows of a CSV (plain, gzip, zip) or Parquet file."""
-    if ".parquet" in path.name:
-        table = pq.ParquetFile(path).read()
-        return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*(c.to_pylist() for c in table.columns), strict=True)]
-    content = path.read_bytes()
-    if path.name.endswith(".gz"):
-        content = gzip.decompress(content)
-    elif path.name.endswith(".zip"):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            content = archive.read(archive.namelist()[0])
-    rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")) if row]
-    header = [name.strip() for name in rows[0]]
-    return [dict(zip(header, row, strict=False)) for row in rows[1:]]
-
-
-def read_results(path: Path) -> list[Row]:
-    """All results of a file of API pages, each with its own numbers as Decimal."""
-    text = gzip.decompress(path.read_bytes()).decode("utf-8-sig") if path.name.endswith(".gz") else path.read_text(encoding="utf-8-sig")
-    pages = json.loads(text, parse_float=Decimal)
-    return [result for page in (pages if isinstance(pages, list) else [pages]) for bucket in page["data"] for result in bucket["results"]]
-
-
-def read_lines(path: Path) -> list[Row]:
-    """All objects of a file of JSON lines (or of another file of a bill), numbers as Decimal."""
-    if not any(ending in path.name for ending in (".ndjson", ".jsonl")):
-        return read_rows(path)
-    content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-    return [json.loads(line, parse_float=Decimal) for line in content.decode("utf-8-sig").split("\n") if line.strip()]
+from tests.fuzz.providers import PROVIDERS, Reading, once
+from tests.fuzz.rows import NotReadable, Row, number, read_lines, read_results, read_rows, whole
 
 
 def _named(row: Row, column: str) -> Any:
@@ -108,14 +56,8 @@ def _cur_billed(files: Sequence[Sequence[Row]]) -> Decimal:
     return total
 
 
-def _whole(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise NotReadable(f"{value!r} is no count")
-    return Decimal(value)
-
-
 def _openai_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
-    return sum((_whole(row["input_tokens"]) + _whole(row["output_tokens"]) for file in files for row in file), Decimal(0))
+    return sum((whole(row["input_tokens"]) + whole(row["output_tokens"]) for file in files for row in file), Decimal(0))
 
 
 def _amounts(value_of: Callable[[Row], Any], factor: Decimal = Decimal(1)) -> Callable[[Sequence[Sequence[Row]]], Decimal]:
@@ -135,7 +77,7 @@ def _anthropic_tokens(files: Sequence[Sequence[Row]]) -> Decimal:
         creation = row.get("cache_creation") or {}
         counts = [row.get(name) for name in ("uncached_input_tokens", "cache_read_input_tokens", "output_tokens")]
         counts += [creation.get("ephemeral_5m_input_tokens"), creation.get("ephemeral_1h_input_tokens")]
-        total += sum((_whole(count) for count in counts if count is not None), Decimal(0))
+        total += sum((whole(count) for count in counts if count is not None), Decimal(0))
     return total
 
 
@@ -153,7 +95,7 @@ def _gcp_billed(files: Sequence[Sequence[Row]]) -> Decimal:
 
 
 # source → (reader of a file, total of its files)
-READINGS: dict[str, tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequence[Row]]], Decimal]]] = {
+READINGS: dict[str, Reading] = {
     "aws_cur": (read_rows, _cur_billed),
     "aws_cur2": (read_rows, _cur_billed),
     "gcp_billing": (read_lines, _gcp_billed),
@@ -161,6 +103,7 @@ READINGS: dict[str, tuple[Callable[[Path], list[Row]], Callable[[Sequence[Sequen
     "openai_costs": (read_results, _amounts(lambda row: row["amount"]["value"])),
     "anthropic_usage": (read_results, _anthropic_tokens),
     "anthropic_costs": (read_results, _amounts(lambda row: row["amount"], Decimal("0.01"))),
+    **PROVIDERS,
 }
 
 
@@ -168,7 +111,7 @@ def reads(source: str, paths: Sequence[Path]) -> tuple[int, Decimal | None]:
     """Rows and total of a delivery's files. NotReadable when there is no bill in them that one could add up."""
     reader, total = READINGS.get(source, (read_results if ".json" in paths[0].name else read_lines, None))
     try:
-        files = [reader(path) for path in paths]
+        files = once(source, [reader(path) for path in paths])
         return sum(len(rows) for rows in files), None if total is None else total(files)
     except NotReadable:
         raise

@@ -16,6 +16,7 @@ reporting_issuers as (
         billing_period,
         provider_name
     from {{ ref('int_token_usage') }}
+    where usage_role is distinct from 'gateway_log'
 
 ),
 

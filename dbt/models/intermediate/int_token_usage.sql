@@ -2,7 +2,7 @@
 -- project, model, key, user, feature, tier, batch, context tier and region. A class that no row reports stays null.
 -- Where the provider reports a month itself, what a gateway saw of it is kept, but not counted again.
 {%- set dimensions = [
-    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_origin', 'provider_name', 'account_id', 'project_id',
+    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_role', 'provider_name', 'account_id', 'project_id',
     'model_id', 'api_key_id', 'user_id', 'feature_tag', 'service_tier', 'batch', 'context_tier', 'region_scope',
     'price_gap'
 ] %}
@@ -22,10 +22,10 @@ reported as (
 summed as (
 
     select
-        {% for column in dimensions if column not in ('usage_origin', 'usage_start') %}{{ column }},
+        {% for column in dimensions if column not in ('usage_role', 'usage_start') %}{{ column }},
         {% endfor -%}
         coalesce(usage_start, cast(charge_date as timestamp) at time zone 'UTC') as usage_start,
-        coalesce(usage_origin, 'provider') as usage_origin,
+        coalesce(usage_role, 'provider_report') as usage_role,
         {% for class in llm_token_classes() -%}
         cast(sum({{ class }}_tokens) as decimal(38, 0)) as {{ class }}_tokens,
         {% endfor -%}
@@ -42,7 +42,7 @@ summed as (
         cast(sum(failed_request_count) as bigint) as failed_request_count,
         cast(sum(failed_tokens) as decimal(38, 0)) as failed_tokens,
         cast(sum(failed_cost_usd) as decimal(38, 12)) as failed_cost_usd,
-        count(*) as row_count
+        cast(sum(coalesce(row_count, 1)) as bigint) as row_count
     from reported
     group by all
 
@@ -52,8 +52,8 @@ final as (
 
     select
         *,
-        usage_origin = 'provider'
-        or not bool_or(usage_origin = 'provider') over (partition by provider_name, billing_period) as is_counted
+        usage_role = 'provider_report'
+        or not bool_or(usage_role = 'provider_report') over (partition by provider_name, billing_period) as is_counted
     from summed
 
 )

@@ -25,7 +25,7 @@ summed as (
         source_id,
         billing_period,
         charge_date,
-        usage_origin,
+        usage_role,
         provider_name,
         project_id,
         model_id,

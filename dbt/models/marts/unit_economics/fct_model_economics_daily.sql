@@ -25,10 +25,10 @@ used as (
 
     select * from {{ ref('int_token_usage') }}
     where
-        is_counted
+        usage_role is distinct from 'gateway_log'
         {%- if is_incremental() %}
         and {{ in_changed_periods() }}
-    {%- endif %}
+        {%- endif %}
 
 ),
 

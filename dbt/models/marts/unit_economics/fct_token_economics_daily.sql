@@ -33,10 +33,10 @@ usage_reports as (
         {% for class in llm_token_classes() %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}
     from {{ ref('int_token_usage') }}
     where
-        is_counted
+        usage_role is distinct from 'gateway_log'
         {%- if is_incremental() %}
         and {{ in_changed_periods() }}
-    {%- endif %}
+        {%- endif %}
 
 ),
 

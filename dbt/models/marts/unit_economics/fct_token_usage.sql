@@ -8,7 +8,7 @@
 -- The token ledger: what was used, class by class, at the list price of its own day. Each row of usage meets at most one price: those of
 -- a key are disjoint in time and prompt length. What has no price keeps its quantity, with the reason.
 {%- set dimensions = [
-    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_origin', 'is_counted', 'provider_name', 'account_id',
+    'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_role', 'is_counted', 'provider_name', 'account_id',
     'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope'
 ] %}
 

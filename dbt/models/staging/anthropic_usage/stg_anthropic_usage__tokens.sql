@@ -18,6 +18,7 @@ final as (
         _object_key as object_key,
         _row_number as row_number,
         _account_id as account_id,
+        'provider_report' as usage_role,
         'Anthropic' as provider_name,
         starting_at as charge_start,
         starting_at as usage_start,

@@ -19,6 +19,7 @@ final as (
         _object_key as object_key,
         _row_number as row_number,
         _account_id as account_id,
+        'provider_report' as usage_role,
         'OpenAI' as provider_name,
         endpoint,
         group_by_signature,

@@ -1,0 +1,58 @@
+-- Bedrock's logged requests by hour and dimensions. Its input count leaves out what the cache served or took, so the classes are disjoint as
+-- logged; a count that a record lacks is unknown. A model that is called by a profile or its ARN is named by the last part of it.
+
+with
+
+source as (
+
+    select
+        *,
+        date_trunc('hour', invoked_at at time zone 'UTC') at time zone 'UTC' as usage_start,
+        regexp_extract(model_id, '([^/]+)$', 1) as model_name,
+        coalesce(metadata_project, metadata_application, nullif(regexp_extract(identity_arn, ':assumed-role/(?:.*/)?([^/]+)/[^/]+$', 1), '')) as project,
+        nullif(regexp_extract(identity_arn, '/(user-[0-9a-f]{16})$', 1), '') as person
+    from {{ source('bronze', 'bedrock_logs') }}
+
+),
+
+final as (
+
+    select
+        _source_id as source_id,
+        _billing_period as billing_period,
+        min(_delivery_id) as delivery_id,
+        min(_object_key) as object_key,
+        min(_row_number) as row_number,
+        account_id,
+        'gateway_log' as usage_role,
+        'AWS' as provider_name,
+        operation as endpoint,
+        usage_start as charge_start,
+        {{ utc_date('usage_start') }} as charge_date,
+        usage_start,
+        'hour' as usage_grain,
+        project as project_id,
+        model_name as model_id,
+        cast(null as varchar) as api_key_id,
+        person as user_id,
+        metadata_feature as feature_tag,
+        service_tier,
+        service_tier = 'batch' as batch,
+        region as region_id,
+        sum(input_tokens) as input_uncached_tokens,
+        sum(cache_read_tokens) as input_cache_read_tokens,
+        sum(cache_write_tokens) as input_cache_write_5m_tokens,
+        cast(null as bigint) as input_cache_write_1h_tokens,
+        sum(output_tokens) as output_tokens,
+        cast(null as bigint) as reported_input_tokens,
+        count(*) as request_count,
+        count(*) filter (where error_code is not null) as failed_request_count,
+        cast(null as bigint) as web_search_requests,
+        count(*) as row_count
+    from source
+    group by
+        _source_id, _billing_period, account_id, operation, usage_start, project, model_name, person, metadata_feature, service_tier, region
+
+)
+
+select * from final

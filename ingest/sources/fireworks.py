@@ -1,0 +1,58 @@
+"""Fireworks AI: billing metrics, a CSV row per usage event; quantities, no dollars.
+
+Data flow: `<export>/manifest.json` with CSV files, or a lone file → bronze.fireworks_metrics.
+
+Documented (Fireworks, "Exporting Billing Metrics"): the columns; that no money is in the file; times such as "2025-10-20 17:16:48 UTC". An
+event has no id, so two equal rows are two events, and the slice is the UTC day of `start_time`: export whole days. Inferred: that
+prompt_tokens contain cached ones, which nothing counts. The account's e-mail address becomes a pseudonym in bronze.
+Run alone: costlake ingest path/to/billing_metrics.csv
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from costlake.tables import BRONZE_MONEY, COUNT, TEXT, TIMESTAMP, bronze_table
+from ingest.handovers import find_handovers
+from ingest.source import Source
+from ingest.tabular import Shape
+
+_TABLE = bronze_table(
+    "fireworks_metrics",
+    [
+        pa.field("start_time", TIMESTAMP),
+        pa.field("end_time", TIMESTAMP),
+        *(
+            pa.field(name, TEXT)
+            for name in ("user_id", "usage_type", "accelerator_type", "base_model_name", "model_bucket", "parameter_count")
+        ),
+        pa.field("accelerator_seconds", BRONZE_MONEY),
+        pa.field("prompt_tokens", COUNT),
+        pa.field("completion_tokens", COUNT),
+    ],
+)
+_SHAPE = Shape(
+    _TABLE.schema,
+    frozenset({"start_time", "usage_type"}),
+    "the columns of Fireworks' billing metrics (start_time, usage_type, base_model_name, prompt_tokens, completion_tokens)",
+    day="start_time",
+    spellings={"email": "user_id"},
+    people=("user_id",),
+)
+
+SOURCES = (
+    Source(
+        name="fireworks_metrics",
+        provider="Fireworks AI",
+        title="Fireworks AI billing metrics",
+        table=_TABLE,
+        feeds="tokens",
+        formats="CSV with manifest.json, or a file by hand",
+        documentation="Fireworks AI, Exporting Billing Metrics",
+        find=find_handovers,
+        open=_SHAPE.open,
+        # other exports have a start_time and a usage_type too
+        recognises=lambda path: _SHAPE.recognises(path) and _SHAPE.has_columns(path, {"base_model_name", "accelerator_seconds"}),
+        measures={"tokens": "coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)"},
+    ),
+)

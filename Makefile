@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all test-fast lint format lock bench airflow notebooks focus-validator clean
+.PHONY: help install run test test-all test-fast lint format lock bench airflow notebooks focus-validator kafka soak clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,10 +21,10 @@ $(READY): requirements.lock pyproject.toml scripts/install
 run: $(READY)  ## the demo estate through the whole vertical, and where the report is
 	$(BIN)/costlake run
 
-test: $(READY) focus-validator  ## the test suite, but for the long ones
+test: $(READY) focus-validator kafka  ## the test suite, but for the long ones
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: $(READY) focus-validator  ## every test, the long ones too (real scheduler, fuzz, benchmark): what CI runs
+test-all: $(READY) focus-validator kafka  ## every test, the long ones too (real scheduler, fuzz, benchmark): what CI runs
 	$(BIN)/python -m pytest
 
 test-fast: $(READY)  ## the tests that take less than 20 seconds each
@@ -58,5 +58,11 @@ notebooks: $(READY)  ## run the notebooks on the published tables, with their ou
 focus-validator: $(READY)  ## the FOCUS validator's own environment (needs Python 3.12+; says so where it is missing)
 	scripts/focus-validator
 
+kafka:  ## Apache Kafka's own broker for the tests (needs Java 17+ and Maven; says so where they are missing)
+	scripts/kafka
+
+soak: $(READY) kafka  ## 200 kill -9s over consumers, broker and housekeeping while telemetry is produced; takes about half an hour
+	COSTLAKE_TEST_KILLS=200 $(BIN)/python -m pytest tests/streams/test_killed_stream.py --timeout 5400
+
 clean:  ## remove what was built here: environment, lake, demo, Airflow's state
-	rm -rf $(VENV) lake demo .airflow .focus-validator
+	rm -rf $(VENV) lake demo .airflow .focus-validator .kafka

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from costlake.cli_llm import app as llm_app
+from costlake.cli_telemetry import telemetry_app
 from costlake.console import FATAL, TRY_AGAIN, console, print_error, reported, step
 from costlake.delta import Lake
 from costlake.errors import LakeError, RetryableError
@@ -26,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 config_app = typer.Typer(no_args_is_help=True, help="The files of config/.")
 app.add_typer(config_app, name="config")
 app.add_typer(llm_app)
+app.add_typer(telemetry_app, name="telemetry")
 
 
 @app.command()
@@ -227,12 +229,15 @@ def report(period: Annotated[str | None, typer.Option(help="YYYY-MM; default: th
 
 
 @app.command()
-def maintain(retention_days: Annotated[int, typer.Option(help="How long replaced files stay.")] = 400) -> None:
+def maintain(
+    retention_days: Annotated[int, typer.Option(min=1, help="How long replaced files stay.")] = 400,
+    table: Annotated[list[str] | None, typer.Option(help="layer.name; nothing: all tables.")] = None,
+) -> None:
     """Small files merged, checkpoints, vacuum, left-overs of killed writers."""
     from costlake import maintain as room
 
     with reported("maintain") as record:
-        result = room.run(Settings.load(), SystemClock(), retention_days)
+        result = room.run(Settings.load(), SystemClock(), retention_days, table or ())
         record.detail.update(result.vacuumed)
     merged, vacuumed = sum(result.merged.values()), sum(result.vacuumed.values())
     console.print(f"{merged} small files merged, {vacuumed} files vacuumed, {result.swept} left-overs removed")

@@ -30,6 +30,7 @@ KEYS = (
     "ACCESS_KEY_ID SECRET_ACCESS_KEY SESSION_TOKEN REGION "  # S3
     "SERVICE_ACCOUNT_FILE SERVICE_ACCOUNT_JSON PROJECT "  # Google Cloud Storage
     "CONNECTION_STRING ACCOUNT_KEY SAS_TOKEN "  # Azure Blob
+    "USERNAME PASSWORD "  # Kafka
     "ENDPOINT_URL ANONYMOUS"
 ).split()
 _GOOGLE_KEY_FILES = frozenset({"service_account", "authorized_user", "external_account", "impersonated_service_account"})

@@ -7,16 +7,21 @@ Not for direct use; see `costlake.delta`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from costlake.errors import LakeError
+import pyarrow as pa
+
+from costlake.errors import ConcurrentWrite, LakeError
+from costlake.tables import TableSpec
 
 # Reader features under which the listed files alone do not tell the table's rows.
 _UNREADABLE_FEATURES = frozenset({"deletionVectors", "columnMapping"})
 Bounds = Mapping[str, tuple[str, str]]
+# Stream → its position before a commit (None: nothing was written yet) and after it.
+Moves = Mapping[str, tuple[int | None, int]]
 
 
 @dataclass(frozen=True)
@@ -108,3 +113,20 @@ def refuse_unreadable(table: Any, where: str) -> None:
             expected="a table without deletion vectors and column mapping",
             next_step="rewrite the table without these features, or let costlake write it",
         )
+
+
+def came_second(spec: TableSpec, claims: Sequence[str], what: str) -> ConcurrentWrite:
+    """What to raise where another writer has changed what this one built upon."""
+    return ConcurrentWrite(
+        f"another writer changed the same slice first ({what})",
+        where=f"{spec.layer}.{spec.name}, {', '.join(claims)}",
+        expected="one writer per slice at a time",
+        next_step="run the command again; it starts from what the other writer left",
+    )
+
+
+def schema_of(table: Any) -> pa.Schema:
+    """A Delta table's Arrow schema, without the view types that newer Arrow readers report."""
+    schema = pa.schema(table.schema().to_arrow())
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return pa.schema([pa.field(field.name, plain.get(field.type, field.type)) for field in schema])

@@ -21,15 +21,17 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from costlake.datafiles import ActiveFile, NewFile, Snapshot, refuse_unreadable
+from costlake.datafiles import ActiveFile, Moves, NewFile, Snapshot, came_second, refuse_unreadable, schema_of
 from costlake.errors import ConcurrentWrite, LakeError
 from costlake.settings import Settings
 from costlake.sql import empty_select, identifier, literal
-from costlake.tables import LAYERS, TableSpec
+from costlake.tables import LAYERS, OWN_RETENTION, TableSpec
 from costlake.tablestore import store_error, table_store
 
 # Each attempt starts from what the other writer left, so that a handful is plenty for the few jobs that meet.
 _COMMIT_ATTEMPTS = 5
+# Writers of streams meet every few seconds, and housekeeping meets them; an attempt costs a look at the log and one small file.
+_STREAM_ATTEMPTS = 25
 
 
 class Lake:
@@ -68,7 +70,7 @@ class Lake:
 
     def schema(self, layer: str, name: str) -> pa.Schema:
         """The table's current Arrow schema."""
-        return _schema_of(self._open(layer, name))
+        return schema_of(self._open(layer, name))
 
     def files(self, layer: str, name: str, partition: Mapping[str, str] | None = None) -> list[str]:
         """Paths of the active Parquet files, sorted; of one partition when given. Empty for a missing table.
@@ -122,31 +124,30 @@ class Lake:
                 schema=full,
                 mode="ignore",
                 partition_by=list(spec.partition_by) or None,
-                # What we reported then must stay answerable (law 7): keep the log for ten years.
-                configuration={"delta.logRetentionDuration": "interval 3650 days"},
+                configuration=spec.configuration,
                 # Tried again by delta-rs it would become version 1 and take back the schema that another writer has just made.
                 commit_properties=CommitProperties(max_commit_retries=0),
             )
         table = self._open(spec.layer, spec.name)
-        known = set(_schema_of(table).names)
+        known = set(schema_of(table).names)
         wanted = [field for field in [*spec.schema, *extra] if field.name not in known]
         if wanted:
             added = Schema.from_arrow(pa.schema(wanted)).fields
             table.alter.add_columns([Field(f.name, f.type, nullable=True) for f in added])
 
-    def _committed(self, spec: TableSpec, commit: Callable[[], None]) -> None:
+    def _committed(self, spec: TableSpec, commit: Callable[[], None], attempts: int = _COMMIT_ATTEMPTS) -> None:
         """Run a commit that may safely be tried anew after another writer came first; ConcurrentWrite when it never gets through."""
         from deltalake.exceptions import CommitFailedError
 
-        for attempt in range(_COMMIT_ATTEMPTS):
+        for attempt in range(attempts):
             try:
                 with self._reaching(spec.layer, spec.name):
                     commit()
                 return
             except CommitFailedError as error:
-                if attempt + 1 == _COMMIT_ATTEMPTS:
+                if attempt + 1 == attempts:
                     raise ConcurrentWrite(
-                        f"other writers came first {_COMMIT_ATTEMPTS} times ({error})",
+                        f"other writers came first {attempts} times ({error})",
                         where=f"{spec.layer}.{spec.name}",
                         expected="a commit after at most a few conflicts",
                         next_step="run the command again when fewer jobs write to this table",
@@ -220,13 +221,54 @@ class Lake:
             for claim in claimed:
                 number = table.transaction_version(claim)
                 if number != before.transaction_version(claim):
-                    raise _came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
+                    raise came_second(spec, claimed, f"{claim} was changed after version {seen.version}")
                 transactions.append(Transaction(claim, (number or 0) + 1))
             properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=5)
             table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
 
         self._committed(spec, commit)
         return int(self._open(spec.layer, spec.name).version())
+
+    def positions(self, layer: str, name: str, streams: Iterable[str]) -> dict[str, int]:
+        """How far each stream has been written (application transactions); those of which nothing was written are left out."""
+        table = self._found(layer, name)
+        found = {} if table is None else {stream: table.transaction_version(stream) for stream in streams}
+        return {stream: int(position) for stream, position in found.items() if position is not None}
+
+    def advance(self, spec: TableSpec, files: Sequence[NewFile], moves: Moves, metadata: Mapping[str, str]) -> int:
+        """Put new rows and how far their streams have been written into the log, in one commit; returns the version committed.
+
+        Args:
+            spec: the table; it must exist.
+            files: new Parquet files below the table's folder; none where the streams moved on without rows.
+            moves: stream → the position upon which the writer built (None: nothing was written yet), and the one after these rows.
+            metadata: what to write into the commit for auditors.
+
+        Raises:
+            ConcurrentWrite: a stream is no longer where the writer took it from: somebody else has written these rows.
+        """
+        from deltalake import CommitProperties, Transaction
+        from deltalake.transaction import AddAction
+
+        root, version = self.path(spec.layer, spec.name), 0
+        actions = [AddAction(*new.facts(root), True, json.dumps(new.statistics())) for new in files]
+        for new in files:
+            self._store.bring(spec.layer, spec.name, new.path)
+        transactions = [Transaction(stream, after) for stream, (_, after) in moves.items()]
+        # Not tried again by delta-rs itself: it accepts a position twice. Each attempt compares with what the others left.
+        properties = CommitProperties(custom_metadata=dict(metadata), app_transactions=transactions, max_commit_retries=0)
+
+        def commit() -> None:
+            nonlocal version
+            table = self._open(spec.layer, spec.name)
+            for stream, (before, _) in moves.items():
+                if (found := table.transaction_version(stream)) != before:
+                    raise came_second(spec, [stream], f"it is at {found}, not at {before}")
+            table.create_write_transaction(actions, "append", table.schema(), list(spec.partition_by), commit_properties=properties)
+            version = int(table.version()) + 1
+
+        self._committed(spec, commit, attempts=_STREAM_ATTEMPTS)
+        return version
 
     def history(self, layer: str, name: str, limit: int | None = None) -> list[dict[str, object]]:
         """The table's commits, newest first."""
@@ -235,8 +277,13 @@ class Lake:
             return list(table.history(limit))
 
     def maintain(self, layer: str, name: str, retention_hours: int) -> list[str]:
-        """Write a checkpoint and delete files that no version within the retention needs; returns the deleted paths."""
+        """Write a checkpoint and delete files that no version within the retention needs; returns the deleted paths.
+
+        A table that was made with a shorter retention of its own keeps to that.
+        """
         table = self._open(layer, name)
+        own = table.metadata().configuration.get(OWN_RETENTION)
+        retention_hours = min(retention_hours, int(own.split()[1])) if own else retention_hours
         with self._reaching(layer, name):
             table.create_checkpoint()
             # `full` also finds files that a killed writer left before its commit.
@@ -265,7 +312,7 @@ class Lake:
             return empty_select(spec.schema) if spec is not None else ""
         if as_of is not None:
             table.load_as_version(as_of)
-        schema = _schema_of(table)
+        schema = schema_of(table)
         files = self._files_of(table, layer, name, {})
         if not files:
             return empty_select(schema)
@@ -349,18 +396,3 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, select: str, path: Path
         return int(connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})").fetchall()[0][0])
     finally:
         connection.execute("RESET preserve_insertion_order")
-
-
-def _came_second(spec: TableSpec, claims: Sequence[str], what: str) -> ConcurrentWrite:
-    return ConcurrentWrite(
-        f"another writer changed the same slice first ({what})",
-        where=f"{spec.layer}.{spec.name}, {', '.join(claims)}",
-        expected="one writer per slice at a time",
-        next_step="run the command again; it starts from what the other writer left",
-    )
-
-
-def _schema_of(table) -> pa.Schema:  # type: ignore[no-untyped-def]
-    """A table's Arrow schema, without the view types that newer Arrow readers report."""
-    schema = pa.schema(table.schema().to_arrow())
-    return pa.schema([pa.field(f.name, pa.string() if f.type == pa.string_view() else f.type) for f in schema])

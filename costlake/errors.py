@@ -4,15 +4,23 @@
     ├── RetryableError            trying again later can help
     │   ├── StoreUnavailable      an object store did not answer
     │   ├── ObjectReplaced        a file was replaced between the look at it and the copy
+    │   ├── BrokerUnavailable     Kafka did not answer
+    │   ├── SourceUnavailable     a GPU driver or exporter does not answer now (streams/readings.py)
+    │   ├── SpoolFull, SpoolFailed  the collector's buffer on disk takes no message (streams/spool.py)
     │   └── ConcurrentWrite       another writer committed to the same Delta slice first
     └── FatalError                trying again cannot help: somebody has to act
         ├── ConfigError           a file in config/ is wrong; names file and key
         ├── StoreRefused          an object store says no: bucket, permission or credential
+        ├── BrokerRefused         Kafka says no: credential, certificate, permission or topic
+        ├── RecordsLost           Kafka no longer has records that were never read; the gap is on record
         ├── LakeError             a Delta table cannot be read or written as asked
         ├── TransformError        dbt stopped; names the node
         ├── QualityError          a Great Expectations suite failed with severity `fail`
         ├── ReconciliationError   bill, bronze, FOCUS and marts differ; nothing is published
-    ├── MessageError          a telemetry message cannot be taken (streams/events.py)
+        ├── MessageError          a telemetry message cannot be taken (streams/events.py)
+        ├── NoAccelerator         a host without accelerator or driver (streams/readings.py)
+        ├── MalformedScrape, MalformedSamples  an exporter's page, a file of samples is none (streams/exporters.py, samplefiles.py)
+        ├── SpoolInUse            another collector works on the same spool (streams/spool.py)
         └── DeliveryError         a delivery was refused; nothing of it was written
             ├── ManifestError     the commit marker is missing, unreadable or inconsistent
             ├── MissingPart       the manifest names a file that is not there
@@ -72,6 +80,10 @@ class ObjectReplaced(RetryableError):
     """A file was replaced between the look at it and the copy."""
 
 
+class BrokerUnavailable(RetryableError):
+    """Kafka did not answer."""
+
+
 class ConcurrentWrite(RetryableError):
     """Another writer committed to the same Delta slice first."""
 
@@ -86,6 +98,14 @@ class ConfigError(FatalError):
 
 class StoreRefused(FatalError):
     """An object store says no: bucket, permission or credential."""
+
+
+class BrokerRefused(FatalError):
+    """Kafka says no: credential, certificate, permission or topic."""
+
+
+class RecordsLost(FatalError):
+    """Kafka no longer has records that were never read; the gap is on record."""
 
 
 class LakeError(FatalError):

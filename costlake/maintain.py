@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from costlake.compact import compact
 from costlake.delta import Lake
+from costlake.errors import ConfigError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from costlake.tables import LAYERS
@@ -33,11 +35,23 @@ class MaintenanceResult:
     merged: dict[str, int]
 
 
-def run(settings: Settings, clock: Clock, retention_days: int = 400) -> MaintenanceResult:
-    """Maintain every table; readers of current versions are not disturbed."""
+def run(settings: Settings, clock: Clock, retention_days: int = 400, only: Sequence[str] = ()) -> MaintenanceResult:
+    """Maintain every table, or those of `only` (`layer.name`); readers of current versions are not disturbed.
+
+    Raises:
+        ConfigError: a retention below a day, which would take files that a living writer is about to commit.
+    """
+    if retention_days < 1:
+        raise ConfigError(
+            f"replaced files would stay for {retention_days} days",
+            where="retention_days",
+            expected="at least 1: a writer that is at work needs files that no version names yet",
+            next_step="choose a longer retention",
+        )
     lake = Lake(settings)
-    merged = {f"bronze.{name}": compact(lake, "bronze", name, clock) for name in lake.tables("bronze")}
-    vacuumed = {f"{layer}.{name}": len(lake.maintain(layer, name, retention_days * 24)) for layer in LAYERS for name in lake.tables(layer)}
+    chosen = [(layer, name) for layer in LAYERS for name in lake.tables(layer) if not only or f"{layer}.{name}" in only]
+    merged = {f"{layer}.{name}": compact(lake, layer, name, clock) for layer, name in chosen if layer == "bronze"}
+    vacuumed = {f"{layer}.{name}": len(lake.maintain(layer, name, retention_days * 24)) for layer, name in chosen}
     return MaintenanceResult(vacuumed, _sweep(settings, clock.now()), merged)
 
 

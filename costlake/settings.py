@@ -7,6 +7,7 @@ Run alone: python -c "from costlake.settings import Settings; print(Settings.loa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,6 +30,14 @@ class Settings(BaseSettings):
         shrink_tolerance_percent: a redelivery with fewer rows or less gross cost than this below the active one is refused.
         unpack_limit_bytes: a gzip or zip file that unpacks to more bytes is refused.
         unpack_limit_ratio: so is one that unpacks to more than this multiple of its own size (beyond 64 MiB).
+        kafka_bootstrap: brokers to ask first, host:port, separated by commas.
+        kafka_topic: topic of the GPU telemetry.
+        kafka_group: consumer group that shares the topic's partitions.
+        kafka_session_seconds: a consumer of which the group hears nothing for so long has lost its partitions to the others.
+        kafka_security: how the brokers are reached; with SASL a user and password are sent, so only over TLS.
+        kafka_sasl_mechanism: how they are shown.
+        kafka_credential: reference to USERNAME and PASSWORD (costlake/credentials.py).
+        kafka_ca_file: certificates that the brokers' are checked against; None takes the system's.
     """
 
     model_config = SettingsConfigDict(env_prefix="COSTLAKE_", frozen=True, extra="ignore")
@@ -45,6 +54,14 @@ class Settings(BaseSettings):
     unpack_limit_bytes: int = Field(default=64 << 30, ge=1)
     unpack_limit_ratio: int = Field(default=250, ge=1)
     cosmos: bool = False
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_topic: str = "gpu-telemetry"
+    kafka_group: str = "costlake"
+    kafka_session_seconds: int = Field(default=15, ge=1)
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_credential: str | None = None
+    kafka_ca_file: Path | None = None
 
     @model_validator(mode="before")
     @classmethod

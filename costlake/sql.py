@@ -41,13 +41,14 @@ def sql_type(arrow_type: pa.DataType) -> str:
         (pa.types.is_boolean, "BOOLEAN"),
         (pa.types.is_date32, "DATE"),
         (pa.types.is_float64, "DOUBLE"),
+        (pa.types.is_binary, "BLOB"),
     ):
         if test(arrow_type):
             return name
     raise LakeError(
         f"no SQL type for Arrow's {arrow_type}",
         where="a TableSpec",
-        expected="string, int64, int32, bool, date32, timestamp, decimal128, double, list, map or struct",
+        expected="string, int64, int32, bool, date32, timestamp, decimal128, double, binary, list, map or struct",
         next_step="use one of these types, or teach costlake.sql.sql_type the new one",
     )
 

@@ -19,6 +19,9 @@ BRONZE_MONEY = pa.decimal128(38, BRONZE_SCALE)
 MONEY = pa.decimal128(38, FOCUS_SCALE)
 TEXT_MAP = pa.map_(TEXT, TEXT)
 
+# Delta's own table property, in whole hours: `maintain` reads it back.
+OWN_RETENTION = "delta.deletedFileRetentionDuration"
+
 LAYERS = ("bronze", "ops", "focus", "marts", "insights")
 
 # Who delivered a row and where in the delivery it stands: (_delivery_id, _object_key, _row_number) is the only row
@@ -50,6 +53,9 @@ class TableSpec:
         schema: the columns that are always there, in order. Bronze tables may have more (columns come and go).
         partition_by: Hive partition columns.
         key: the columns that identify a row, for tests and documentation; empty where nothing does.
+        log_retention_days: how long old versions stay in the log. What we reported then must stay answerable (law 7): ten years,
+            but for a table that gets a version every few seconds and never loses a row.
+        retention_hours: how long replaced files stay, where that is less than `costlake maintain` keeps others.
     """
 
     layer: str
@@ -57,6 +63,14 @@ class TableSpec:
     schema: pa.Schema
     partition_by: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    log_retention_days: int = 3650
+    retention_hours: int | None = None
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """Delta's table properties."""
+        own = {} if self.retention_hours is None else {OWN_RETENTION: f"interval {self.retention_hours} hours"}
+        return {"delta.logRetentionDuration": f"interval {self.log_retention_days} days", **own}
 
     def __post_init__(self) -> None:
         if self.layer not in LAYERS:

@@ -111,11 +111,12 @@ class LocalTables(TableStore):
         """See TableStore.attach: DuckDB reads local files by itself."""
 
     def leftovers(self) -> Iterator[Path]:
-        """Staging files of delta-rs, which vacuum never removes."""
+        """Staging files of delta-rs (of data, checkpoints and the log), which vacuum never removes."""
         from costlake.tables import LAYERS
 
         for layer in LAYERS:
-            yield from (self._root / layer).rglob("*.parquet#*")
+            for pattern in ("*.parquet#*", "*.json#*", "_last_checkpoint#*"):
+                yield from (self._root / layer).rglob(pattern)
 
 
 class _RemoteTables(TableStore):

@@ -6,6 +6,7 @@ A message carries all accelerators of its host, so that an interval is there as 
 the same whatever measured them: NVML gives milliwatts, millijoules and bytes, dcgm-exporter watts, millijoules and MiB. A value that
 was not measured is absent, never 0, and a driver's "not supported" sentinel (about 1.8e19) is out of range. Field by field after
 dcgm-exporter 4.8 and nvidia-ml-py 13. Process names, command lines and users have no field: they may hold secrets (law 10).
+Version 1 grows by optional fields only, so that messages written before and after are both read (docs/decisions/0030).
 Run alone: python -c "from streams.events import HostTelemetry; print(HostTelemetry.model_json_schema())"
 """
 
@@ -48,6 +49,7 @@ Watts = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=6)]
 Joules = Annotated[Decimal, Field(ge=0, lt=10**15, decimal_places=6)]
 Celsius = Annotated[Decimal, Field(ge=-100, le=250)]
 Identifier = Annotated[int, Field(ge=0, lt=2**32)]
+Megahertz = Annotated[int, Field(ge=0, le=100_000)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
@@ -71,49 +73,63 @@ class MigInstance(_Part):
 
 
 class GpuProcess(_Part):
-    """A process on an accelerator, and the workload it belongs to.
+    """What holds or uses an accelerator: a process, or a pod of which only the assignment is known, and the workload it belongs to.
 
     Attributes:
-        pid: process id on the host; it is used again after the process has ended.
+        pid: process id on the host; it is used again after the process has ended. None where the source names the pod that holds the
+            accelerator but no process (dcgm-exporter, a scheduler).
         memory_used_bytes: GPU memory it holds.
         sm_utilization_percent: time in which one of its kernels ran.
         namespace, pod, container: its place in Kubernetes.
         job_id: scheduler's or experiment tracker's id of the job.
+        allocation_ratio: share of the accelerator that the scheduler gave to it (1 = all of it, 0.25 = one of four time slices).
     """
 
-    pid: Identifier
+    pid: Identifier | None = None
     memory_used_bytes: Bytes | None = None
     sm_utilization_percent: Percent | None = None
     namespace: Name | None = None
     pod: Name | None = None
     container: Name | None = None
     job_id: Name | None = None
+    allocation_ratio: Ratio | None = None
 
 
 class Gpu(_Part):
-    """One accelerator: a whole GPU, or one MIG slice of it.
+    """One accelerator: a whole GPU, one MIG slice of it, a TPU chip, a NeuronCore.
 
     Attributes:
-        gpu_uuid: NVIDIA's UUID; index and host name are no identity, they move.
+        gpu_uuid: the vendor's UUID (of the whole GPU also under MIG); index and host name are no identity, they move. Where a vendor
+            gives none (NeuronCore), the machine's id on the bill and the index.
         gpu_index: index on the host, for people.
         model_name: product name, such as `NVIDIA H100 80GB HBM3`.
+        vendor: `nvidia`, `amd`, `google`, `aws`; accelerator_kind: `gpu`, `tpu`, `neuron_core`. None means an NVIDIA GPU.
+        pci_bus_id: `domain:bus:device.function`.
         mig: the slice; None for a whole GPU.
         gpu_utilization_percent: time in which any kernel ran; NVML does not give it for MIG slices.
+        memory_utilization_percent: time in which device memory was read or written, not how full it is.
         sm_active_ratio, tensor_active_ratio, gr_engine_active_ratio, dram_active_ratio: profiling counters, mean of the interval.
         memory_used_bytes, memory_total_bytes: of this accelerator.
         power_watts: mean draw of the interval, or the draw at its end where the source gives no mean; of the whole GPU also under MIG.
         power_limit_watts: enforced limit.
         energy_joules: counter since the driver was loaded (it starts again from 0 then), at the end of the interval; of the whole GPU.
         temperature_celsius: of the core.
+        sm_clock_mhz, memory_clock_mhz: at the end of the interval.
+        throttle_reasons: what held the clocks down in the interval, as NVML names it in snake case (`sw_power_cap`, `hw_thermal_slowdown`);
+            empty = nothing did. An idle GPU's low clock is no throttling.
         xid: last XID error code.
-        processes: what ran on it at the end of the interval; None where the source does not list processes.
+        processes: what held or used it at the end of the interval; empty = nothing, None = the source cannot tell.
     """
 
     gpu_uuid: Name
     gpu_index: Identifier | None = None
     model_name: Name | None = None
+    vendor: Name | None = None
+    accelerator_kind: Name | None = None
+    pci_bus_id: Name | None = None
     mig: MigInstance | None = None
     gpu_utilization_percent: Percent | None = None
+    memory_utilization_percent: Percent | None = None
     sm_active_ratio: Ratio | None = None
     tensor_active_ratio: Ratio | None = None
     gr_engine_active_ratio: Ratio | None = None
@@ -124,6 +140,9 @@ class Gpu(_Part):
     power_limit_watts: Watts | None = None
     energy_joules: Joules | None = None
     temperature_celsius: Celsius | None = None
+    sm_clock_mhz: Megahertz | None = None
+    memory_clock_mhz: Megahertz | None = None
+    throttle_reasons: tuple[Name, ...] | None = None
     xid: Identifier | None = None
     processes: tuple[GpuProcess, ...] | None = None
 
@@ -148,7 +167,7 @@ class HostTelemetry(_Part):
         event_id: the collector's id of the message; the same when it is sent again.
         cluster: our name of the cluster; host: node name in it.
         resource_id: id under which the bill names the machine (EC2 `i-…`), to join usage to cost.
-        source: what measured.
+        source: what measured: NVML itself, dcgm-exporter, another Prometheus exporter, a file of samples, or nothing (simulator).
         driver_version: of the NVIDIA driver.
         interval_start, interval_end: UTC, half-open.
         gpus: at least one; each accelerator once.
@@ -159,7 +178,7 @@ class HostTelemetry(_Part):
     cluster: Name
     host: Name
     resource_id: Name | None = None
-    source: Literal["nvml", "dcgm", "simulator"]
+    source: Literal["nvml", "dcgm", "prometheus", "file", "simulator"]
     driver_version: Name | None = None
     interval_start: UtcTime
     interval_end: UtcTime
@@ -254,7 +273,8 @@ def _collect(part: BaseModel, prefix: str, found: dict[str, Any]) -> None:
             _collect(value, f"{prefix}{name}.", found)
         elif isinstance(value, tuple):
             for number, member in enumerate(value):
-                _collect(member, f"{prefix}{name}.{number}.", found)
+                if isinstance(member, BaseModel):
+                    _collect(member, f"{prefix}{name}.{number}.", found)
 
 
 def _iso(moment: datetime) -> str:

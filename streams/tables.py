@@ -14,6 +14,9 @@ import pyarrow as pa
 from costlake.tables import COUNT, TEXT, TIMESTAMP, TableSpec
 
 MEASURE = pa.float64()
+# A version every few seconds: years of them would be millions of files. Rows are never changed, `_ingested_at` tells what was known when.
+_LOG_DAYS = 30
+_REPLACED_HOURS = 48
 
 PROCESS = pa.struct(
     [
@@ -24,6 +27,7 @@ PROCESS = pa.struct(
         pa.field("pod", TEXT),
         pa.field("container", TEXT),
         pa.field("job_id", TEXT),
+        pa.field("allocation_ratio", MEASURE),
     ]
 )
 
@@ -44,10 +48,14 @@ GPU_TELEMETRY = TableSpec(
             pa.field("gpu_uuid", TEXT),
             pa.field("gpu_index", COUNT),
             pa.field("model_name", TEXT),
+            pa.field("vendor", TEXT),
+            pa.field("accelerator_kind", TEXT),
+            pa.field("pci_bus_id", TEXT),
             pa.field("mig_gpu_instance_id", COUNT),
             pa.field("mig_compute_instance_id", COUNT),
             pa.field("mig_profile", TEXT),
             pa.field("gpu_utilization_percent", MEASURE),
+            pa.field("memory_utilization_percent", MEASURE),
             pa.field("sm_active_ratio", MEASURE),
             pa.field("tensor_active_ratio", MEASURE),
             pa.field("gr_engine_active_ratio", MEASURE),
@@ -58,10 +66,14 @@ GPU_TELEMETRY = TableSpec(
             pa.field("power_limit_watts", MEASURE),
             pa.field("energy_joules", MEASURE),
             pa.field("temperature_celsius", MEASURE),
+            pa.field("sm_clock_mhz", COUNT),
+            pa.field("memory_clock_mhz", COUNT),
+            pa.field("throttle_reasons", pa.list_(TEXT)),
             pa.field("xid", COUNT),
             pa.field("processes", pa.list_(PROCESS)),
             pa.field("_extra", TEXT),  # fields of newer collectors, as JSON
             pa.field("_topic", TEXT),
+            pa.field("_topic_id", TEXT),  # the broker's id: a topic made anew under the same name has another
             pa.field("_partition", COUNT),
             pa.field("_offset", COUNT),
             pa.field("_ingested_at", TIMESTAMP),
@@ -69,7 +81,11 @@ GPU_TELEMETRY = TableSpec(
         ]
     ),
     partition_by=("event_hour",),
+    # A record of Kafka comes once. A collector that sends a message again, for it never saw the answer, makes a second record of
+    # the same event: readers take one row per key (`distinct_samples`).
     key=("event_id", "gpu_uuid", "mig_gpu_instance_id"),
+    log_retention_days=_LOG_DAYS,
+    retention_hours=_REPLACED_HOURS,
 )
 
 GPU_DEAD_LETTERS = TableSpec(
@@ -78,13 +94,27 @@ GPU_DEAD_LETTERS = TableSpec(
     pa.schema(
         [
             pa.field("topic", TEXT),
+            pa.field("topic_id", TEXT),
             pa.field("partition", COUNT),
             pa.field("offset", COUNT),
-            pa.field("step", TEXT),  # decode | version
+            pa.field("offset_end", COUNT),  # exclusive; NULL where nobody knows how many records a gap had
+            pa.field("step", TEXT),  # decode | version | gap
+            pa.field("error_type", TEXT),
             pa.field("error", TEXT),
-            pa.field("payload", pa.binary()),
+            pa.field("payload", pa.binary()),  # NULL for a gap, and for a record without value
             pa.field("recorded_at", TIMESTAMP),
         ]
     ),
-    key=("topic", "partition", "offset"),
+    key=("topic", "topic_id", "partition", "offset", "step"),
+    log_retention_days=_LOG_DAYS,
+    retention_hours=_REPLACED_HOURS,
 )
+
+
+def distinct_samples(scan: str) -> str:
+    """SQL for one row per accelerator and event of a scan of `gpu_telemetry`: what energy and cost may be summed over.
+
+    Of an event that was sent twice the row that was read first stays; later ones say the same.
+    """
+    key = ", ".join(GPU_TELEMETRY.key)
+    return f"SELECT * FROM ({scan}) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY _ingested_at, _partition, _offset) = 1"

@@ -43,6 +43,11 @@ def bill_lines(seed: int, period: BillingPeriod, last_month: str, *, restated: b
     return rows + _late(bill, usages) if restated else rows
 
 
+def usages(seed: int, period: BillingPeriod, last_month: str) -> list[Usage]:
+    """What each resource used on each day of the month, before commitments: what the first delivery's usage rows are made of."""
+    return _usages(Bill(seed, period, last_day(last_month), is_open=period.label == last_month), last_month)
+
+
 def _usages(bill: Bill, last_month: str) -> list[Usage]:
     """What each resource used each day, capped at what one resource can use."""
     days = days_of(bill.period)

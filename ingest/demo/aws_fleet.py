@@ -94,7 +94,9 @@ class Group:
     def _line(self, n: int) -> Line:
         late = n - (self.count - self.joining)
         joined = None if late < 0 else _FIRST_JOINS - late * _JOINING_DAYS // self.joining
-        resource = self.resource.replace("{}", opaque(f"{self.account}/{self.resource}/{n}"))
+        # Meters of one bucket or database share its id; two instances of different types never do.
+        owner = f"{self.account}/{self.resource}" + (f"/{self.meter.usage_type}" if self.resource.startswith("i-") else "")
+        resource = self.resource.replace("{}", opaque(f"{owner}/{n}", 16 if self.resource.startswith("i-") else 17))
         label = f"{self.account}/{self.meter.usage_type}/{self.meter.operation}/{self.resource}/{n}"
         return Line(self.meter, self.account, resource, self.daily, self.shape, self.tags, joined, self.reserved, label)
 

@@ -33,7 +33,7 @@ def upstreams(parsed: dict[str, Any], dag: str) -> dict[str, list[str]]:
 def test_every_dag_is_found_and_no_other(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
     assert {"ingest_aws_cur", "ingest_aws_cur2", "ingest_azure_actual", "ingest_focus_files", "ingest_openai_usage"} < INGEST
-    assert set(parsed["dags"]) == INGEST | {"transform", "insights", "reports", "maintenance"}
+    assert set(parsed["dags"]) == INGEST | {"transform", "insights", "reports", "maintenance", "maintenance_stream"}
 
 
 def test_parsing_imports_nothing_that_dies_in_a_fork_or_costs_seconds(parsed: dict[str, Any]) -> None:
@@ -99,6 +99,7 @@ def test_insights_and_reports_follow_what_they_read(parsed: dict[str, Any]) -> N
     assert parsed["dags"]["reports"]["when"].endswith("['costlake://insights']")
     assert upstreams(parsed, "reports") == {"finance_report": [], "quality_page": []}
     assert upstreams(parsed, "maintenance") == {"maintain": []}
+    assert upstreams(parsed, "maintenance_stream") == {"maintain": []}
 
 
 def test_every_task_calls_a_function_that_takes_what_it_is_given(parsed: dict[str, Any]) -> None:

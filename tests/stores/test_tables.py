@@ -87,6 +87,20 @@ def test_every_way_of_writing_and_reading_works_where_the_tables_are(away: Setti
     assert not (away.lake / "ops").exists()
 
 
+def test_a_stream_advances_with_its_rows_and_only_from_where_it_was(away: Settings) -> None:
+    lake = Lake(away)
+    lake.ensure(SPEC)
+    lake.advance(SPEC, [new_file(lake, "a", "1")], {"stream": (None, 5), "other": (None, 2)}, {})
+    assert lake.positions("ops", "notes", ["stream", "other", "third"]) == {"stream": 5, "other": 2}
+    for before in (None, 4):
+        with pytest.raises(ConcurrentWrite, match="it is at 5"):
+            lake.advance(SPEC, [new_file(lake, "b", "2")], {"stream": (before, 6)}, {})
+    lake.advance(SPEC, [], {"stream": (5, 9)}, {})
+    assert Lake(away).positions("ops", "notes", ["stream"]) == {"stream": 9}
+    assert read(lake) == [("a", Decimal(1))]
+    assert list((away.lake / ".outgoing").rglob("*.parquet")) == []
+
+
 def test_a_table_without_files_reads_as_typed_and_empty(away: Settings) -> None:
     lake = Lake(away)
     lake.ensure(SPEC)

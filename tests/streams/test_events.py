@@ -25,6 +25,7 @@ from streams.events import (
     encode,
     unknown_fields,
 )
+from streams.tables import GPU_TELEMETRY
 
 START = dt.datetime(2026, 10, 5, 12, 0, tzinfo=dt.UTC)
 
@@ -187,6 +188,8 @@ def test_fields_of_a_newer_collector_are_kept_aside_and_travel_on() -> None:
         ("memory_used_bytes", "12"),
         ("memory_used_bytes", 81 * 2**30),  # more than the GPU has
         ("sm_active_ratio", "91.3"),  # percent taken for a ratio
+        ("sm_clock_mhz", 1_980_000),  # kHz
+        ("processes", [{"pid": 1, "allocation_ratio": "25"}]),
         ("temperature_celsius", "Infinity"),
         ("gpu_uuid", ""),
         ("mig", {"profile": "1g.10gb"}),
@@ -213,6 +216,41 @@ def test_an_interval_must_run_forward_and_name_its_zone() -> None:
             decode(as_json(**changes))
     shifted = decode(as_json(interval_start="2026-10-05T14:00:00+02:00"))
     assert (shifted.interval_start, shifted.interval_start.tzinfo) == (START, dt.UTC)
+
+
+WRITTEN_BEFORE_THE_OPTIONAL_FIELDS = (
+    b'{"schema_version":1,"event_id":"e-1","cluster":"c1","host":"node-1","source":"dcgm","interval_start":"2026-10-05T12:00:00Z",'
+    b'"interval_end":"2026-10-05T12:00:30Z","gpus":[{"gpu_uuid":"GPU-1","power_watts":"68.5","processes":[{"pid":7,"pod":"llm-0"}]}]}'
+)
+
+
+def test_messages_from_before_and_after_the_optional_fields_are_both_read() -> None:
+    old = decode(WRITTEN_BEFORE_THE_OPTIONAL_FIELDS)
+    assert encode(old) == WRITTEN_BEFORE_THE_OPTIONAL_FIELDS, "a replayed message is the same message"
+    assert (old.gpus[0].vendor, old.gpus[0].throttle_reasons, old.gpus[0].sm_clock_mhz) == (None, None, None)
+    gpu = Gpu(
+        gpu_uuid="2605441806135329501-404",
+        vendor="google",
+        accelerator_kind="tpu",
+        pci_bus_id="0000:00:04.0",
+        memory_utilization_percent=Decimal("12.5"),
+        sm_clock_mhz=1_980,
+        memory_clock_mhz=2_619,
+        throttle_reasons=("sw_power_cap",),
+        processes=(GpuProcess(pod="llm-0", allocation_ratio=Decimal("0.25")),),
+    )
+    new = message(source="prometheus", gpus=(gpu,))
+    assert decode(encode(new)) == new
+    assert unknown_fields(decode(encode(new))) == {}
+
+
+def test_every_field_of_the_message_has_a_column_of_its_name() -> None:
+    inside = {"gpus", "mig"}
+    columns = (set(HostTelemetry.model_fields) | set(Gpu.model_fields)) - inside
+    columns |= {"mig_gpu_instance_id", "mig_compute_instance_id", "mig_profile"}
+    assert columns <= set(GPU_TELEMETRY.schema.names)
+    process = GPU_TELEMETRY.schema.field("processes").type.value_type
+    assert {field.name for field in process} == set(GpuProcess.model_fields)
 
 
 def test_what_was_not_measured_is_absent_and_not_zero() -> None:

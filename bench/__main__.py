@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--months", type=int, default=36, help="months of the lake that gets a month again; 0 leaves it out")
     parser.add_argument("--rows-a-month", type=int, default=50_000)
     parser.add_argument("--source-rows", type=int, default=200_000, help="rows of each source and format; 0 leaves them out")
+    parser.add_argument("--ledger-rows", type=int, default=10_000_000, help="requests of the token ledger; 0 leaves it out")
     parser.add_argument("--converter", action=argparse.BooleanOptionalAction, default=True, help="focus-converter on the same CUR")
     parser.add_argument("--date", help="YYYY-MM-DD to write beside the figures; default: today")
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "docs" / "benchmarks.md")
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         block = "nothing measured"
         try:
-            plan = scenarios.Plan(given.rows, given.months, given.rows_a_month, given.source_rows, given.converter)
+            plan = scenarios.Plan(given.rows, given.months, given.rows_a_month, given.source_rows, given.converter, given.ledger_rows)
             for results in scenarios.measure_all(plan, lambda text: print(f"• {text}", flush=True)):
                 # After each part, so that an hour's figures are not lost with the last one.
                 block = report.render(results, date)

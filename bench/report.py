@@ -13,7 +13,9 @@ from pathlib import Path
 
 import duckdb
 
+from bench import ledger
 from bench.converter import SideBySide
+from bench.ledger import LedgerSpeed
 from bench.measure import STEPS, VERTICAL, Cost, Measured
 from bench.scenarios import ManyMonths, Results
 from bench.sources import SourceSpeed
@@ -32,6 +34,8 @@ def render(results: Results, date: str) -> str:
         parts.append(_redelivery(results.many, results.tiny))
     if results.sources:
         parts.append(_sources(results.sources))
+    if results.ledger is not None:
+        parts.append(_ledger(results.ledger))
     if results.converter is not None:
         parts.append(_converter(results.converter))
     return "\n\n".join(parts)
@@ -133,6 +137,12 @@ def _sources(speeds: Sequence[SourceSpeed]) -> str:
             ]
         )
     return "### Each source and format\n\n" + _table(rows)
+
+
+def _ledger(speed: LedgerSpeed) -> str:
+    title = f"### {speed.rows:,} requests (LiteLLM dump, {speed.dump_bytes / _MIB:,.0f} MiB) to the priced token ledger"
+    told = f"fct_token_usage has {speed.ledger_rows:,} rows, {speed.priced_rows:,} of them priced; each query {ledger.REPEATS} times."
+    return f"{title}\n\n{_table(ledger.lines(speed))}\n\n{told}"
 
 
 def _converter(found: SideBySide) -> str:

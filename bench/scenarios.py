@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import converter, measure, sources
+from bench import converter, ledger, measure, sources
 from bench.converter import SideBySide
+from bench.ledger import LedgerSpeed
 from bench.measure import Cost, Measured
 from bench.sources import SourceSpeed
 
@@ -52,6 +53,7 @@ class Results:
     many: ManyMonths | None = None
     sources: list[SourceSpeed] = field(default_factory=list)
     converter: SideBySide | None = None
+    ledger: LedgerSpeed | None = None
     loads: dict[str, float] = field(default_factory=dict)
 
 
@@ -64,6 +66,7 @@ class Plan:
     rows_a_month: int
     source_rows: int
     converter: bool
+    ledger_rows: int = 0
 
 
 def measure_all(plan: Plan, progress: Progress = lambda _: None) -> Iterator[Results]:
@@ -91,6 +94,14 @@ def measure_all(plan: Plan, progress: Progress = lambda _: None) -> Iterator[Res
             progress(f"{speed.source}, {speed.format}: {speed.rows:,} rows in {speed.seconds:.1f} s")
             results.sources.append(speed)
         yield results
+    if plan.ledger_rows:
+        reason = ledger.missing()
+        progress(f"token ledger of {plan.ledger_rows:,} requests" if reason is None else f"no token ledger: {reason}")
+        if reason is None:
+            loads["token ledger"] = os.getloadavg()[0]
+            with _folder() as folder:
+                results.ledger = ledger.measure(folder, plan.ledger_rows)
+            yield results
     if plan.converter:
         reason = converter.missing()
         progress("focus-converter on the same CUR" if reason is None else f"no focus-converter: {reason}")

@@ -160,8 +160,12 @@ def _find(provider: str, model: str) -> tuple[Provider | None, ModelInfo | None]
     from genai_prices.data import providers
 
     start = _providers().get(provider)
-    found = start.find_model(model, all_providers=providers) if start is not None else None
-    if start is None or found is None:
+    if start is None:
+        return None, None
+    # Ids such as aws' `regional.…` stand for several and match none of their own patterns.
+    listed = next((each for each in start.models if each.id == model), None)
+    found = listed or start.find_model(model, all_providers=providers)
+    if found is None:
         return None, None
     owners = [start, *(_providers()[name] for name in start.fallback_model_providers or () if name in _providers())]
     return next((owner for owner in owners if any(found is each for each in owner.models)), start), found

@@ -18,6 +18,7 @@ from costlake.sql import literal, sql_type
 from costlake.tables import LINEAGE, TableSpec
 from ingest.source import Source
 from quality.ai_rules import ai_cost_suite, focus_ai_rules, node_cost_suite
+from quality.efficiency_rules import efficiency_suites
 from quality.gpu_rules import gpu_suites
 from quality.llm_rules import ledger_suite, llm_reconciliation_suite
 from quality.rules import Rule, Suite, between, no_rows, not_null
@@ -130,6 +131,7 @@ def marts_suites() -> tuple[Suite, ...]:
         _model_suite(),
         _restatement_suite(),
         _faults_suite(),
+        *efficiency_suites(_REBUILD),
         ledger_suite(_REBUILD),
         llm_reconciliation_suite(_REBUILD),
         *gpu_suites(_REBUILD),

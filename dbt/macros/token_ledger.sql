@@ -15,7 +15,9 @@
         'source_id', 'billing_period', 'usage_grain', 'usage_role', 'provider_name', 'account_id', 'project_id', 'model_id', 'api_key_id',
         'user_id', 'feature_tag', 'service_tier', 'context_tier', 'region_scope', 'price_gap'
     ] -%}
-    {%- set counts = ['reported_input_tokens', 'request_count', 'web_search_requests', 'row_count'] -%}
+    {%- set counts = [
+        'reported_input_tokens', 'request_count', 'web_search_requests', 'row_count', 'failed_request_count', 'failed_tokens'
+    ] -%}
     select
         {% for column in texts %}cast(null as varchar) as {{ column }},
         {% endfor -%}
@@ -28,7 +30,8 @@
         {% endfor -%}
         {% for metric in llm_metrics() if metric != 'requests' %}cast(null as decimal(38, 0)) as {{ metric }}_units,
         {% endfor -%}
-        cast(null as decimal(38, 12)) as provider_cost_usd
+        cast(null as decimal(38, 12)) as provider_cost_usd,
+        cast(null as decimal(38, 12)) as failed_cost_usd
     where false
 {%- endmacro %}
 

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING
 
 from costlake.delta import Lake
 from insights.lakeside import open_marts
-from insights.reports import ai, audit, charts, combined, cost_tables, economics, gpus, outlook_tables, page, restatements, workbook
+from insights.reports import (
+    ai,
+    audit,
+    charts,
+    combined,
+    cost_tables,
+    economics,
+    efficiency,
+    gpus,
+    outlook_tables,
+    page,
+    restatements,
+    workbook,
+)
 from insights.reports.basis import Basis, currencies, month_name, ratio, reported_period
 from insights.reports.model import Chart, Figure, Report, Section, Table
 from insights.reports.rounding import cents
@@ -79,6 +92,7 @@ def gather(lake: Lake, period: str | None, as_of: date | None) -> Report:
         is_complete = all(basis.complete for basis in bases)
         together = combined.section(con, month, is_complete, marts, ops)
         sections = tuple(_section(con, basis, day, insights, marts) for basis in bases)
+        spared = efficiency.section(con, month, marts)
         reconciled, checks = audit.reconciliation(con, month, "reconciliation" in ops)
         delivered = audit.deliveries(con, month, "deliveries" in ops)
     return Report(
@@ -93,6 +107,7 @@ def gather(lake: Lake, period: str | None, as_of: date | None) -> Report:
         checks=checks,
         notes=NOTES,
         combined=together,
+        efficiency=spared,
     )
 
 

@@ -152,6 +152,7 @@ class Report:
     Attributes:
         sections: one per billing currency.
         combined: all of them in the reporting currency; None where that would only say the same again.
+        efficiency: what the month's model use would cost elsewhere; None where no model was used.
     """
 
     period: str
@@ -165,8 +166,9 @@ class Report:
     checks: Literal["exact", "failed", "unchecked"]
     notes: tuple[str, ...] = ()
     combined: Section | None = None
+    efficiency: Section | None = None
 
     @property
     def all_sections(self) -> tuple[Section, ...]:
         """In the order of reading."""
-        return (self.combined, *self.sections) if self.combined is not None else self.sections
+        return tuple(each for each in (self.combined, *self.sections, self.efficiency) if each is not None)

@@ -30,6 +30,11 @@ MODELS = [
     "+fct_token_economics_daily",
     "+fct_model_economics_daily",
     "+fct_token_usage",
+    "+fct_cache_efficiency_daily",
+    "+fct_batch_efficiency_daily",
+    "+fct_provisioned_throughput",
+    "+fct_llm_waste_daily",
+    "+fct_provider_comparison",
     "+fct_llm_reconciliation_daily",
     "+fct_llm_unit_cost_daily",
     "stg_anthropic_claude_code__activity",
@@ -45,6 +50,8 @@ costlake:
 DAY, NEXT_DAY = "2026-10-01", "2026-10-02"
 NOVEMBER = "2026-11-03"
 MINI, SONNET = "gpt-4o-mini-2024-07-18", "claude-sonnet-4-6"
+# what the models cost on other routes; one of these ids matches no pattern of its own list
+ELSEWHERE = {("aws", "global.anthropic.claude-sonnet-4-6-v1:0"), ("aws", "regional.anthropic.claude-sonnet-4-6-v1:0"), ("google", SONNET)}
 
 OPENAI_COSTS: list[tuple[str, str | None, str, str | None, str | None]] = [
     # day, line item, dollars, quantity, unit
@@ -98,7 +105,7 @@ class Project:
         with duckdb.connect(str(project.warehouse)) as connection:
             create_bronze(connection)
             _fill(connection)
-            fill_price_book(connection, {("openai", MINI), ("anthropic", SONNET)})
+            fill_price_book(connection, {("openai", MINI), ("anthropic", SONNET), *ELSEWHERE})
             _fill_beside(connection)
         return project
 

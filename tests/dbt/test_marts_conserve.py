@@ -47,6 +47,35 @@ SABOTAGE = [
         "assert_price_book_has_one_price_per_day",
         "insert into ops.price_book select * replace (date '2020-01-01' as valid_from) from ops.price_book where token_class = 'output'",
     ),
+    (
+        "assert_efficiency_tokens_equal_usage",
+        "update marts.fct_cache_efficiency_daily set input_tokens_total = input_tokens_total + 1 where charge_date = '2026-11-03'",
+    ),
+    ("assert_efficiency_tokens_equal_usage", "delete from marts.fct_batch_efficiency_daily where provider_name = 'Anthropic'"),
+    ("assert_efficiency_tokens_equal_usage", "update marts.fct_provider_comparison set tokens_total = 2 * tokens_total where is_current"),
+    (
+        "assert_comparison_cost_equals_focus",
+        "update marts.fct_provider_comparison set actual_cost = actual_cost + 0.000000000001 where model_id = 'gpt-4o-mini'",
+    ),
+    ("assert_comparison_cost_equals_focus", "update marts.fct_provider_comparison set committed_cost = 0 where is_current"),
+    ("assert_comparison_cost_equals_focus", "update marts.fct_provider_comparison set actual_cost = 1 where route_id = 'vertex'"),
+    ("assert_comparison_cost_equals_focus", "update marts.fct_provider_comparison set output_tokens = 1 where route_id = 'bedrock'"),
+    (
+        "assert_provisioned_throughput_equals_focus",
+        "update focus.cost_and_usage set x_AiUsageKind = 'provisioned_throughput' where x_ModelId is null",
+    ),
+    ("assert_efficiency_rates_are_ratios", "update marts.fct_cache_efficiency_daily set cache_hit_rate = cache_hit_rate / 2"),
+    (
+        "assert_efficiency_rates_are_ratios",
+        "update marts.fct_cache_efficiency_daily set net_saved_usd = saved_by_reads_usd + write_premium_usd",
+    ),
+    ("assert_efficiency_rates_are_ratios", "update marts.fct_batch_efficiency_daily set could_move_tokens = could_move_tokens + 1"),
+    ("assert_efficiency_rates_are_ratios", "update marts.fct_provider_comparison set list_cost_usd = 0 where list_cost_usd is null"),
+    (
+        "assert_own_route_costs_what_the_ledger_says",
+        "update marts.fct_token_usage set list_cost_usd = list_cost_usd + 0.000001 where token_class = 'output'",
+    ),
+    ("assert_efficiency_grain_is_unique", "insert into marts.fct_provider_comparison from marts.fct_provider_comparison limit 1"),
     ("assert_llm_reconciliation_adds_up", "update marts.fct_llm_reconciliation_daily set billed_cost = billed_cost + 0.000000000001"),
     ("assert_llm_reconciliation_adds_up", "update marts.fct_llm_reconciliation_daily set captured_cost_usd = captured_cost_usd + 1"),
     (
@@ -148,10 +177,10 @@ def test_rebuild_replaces_the_changed_slice_and_nothing_else(scratch: Project) -
     )
     slices = {
         "changed_slices": ["openai-costs|2026-10"],
-        "dead_slices": ["openai-costs|2026-11"],
+        "dead_slices": ["openai-costs|2026-11", "openai-usage|2026-11"],
         "changed_periods": ["2026-10", "2026-11"],
     }
-    result = scratch.dbt("run", ["focus__cost_and_usage+"], slices)
+    result = scratch.dbt("run", ["focus__cost_and_usage+", "fct_token_usage"], slices)
     assert result.success, result.exception
 
     after = scratch.rows(
@@ -159,7 +188,8 @@ def test_rebuild_replaces_the_changed_slice_and_nothing_else(scratch: Project) -
     )
     assert abs(after[0][0] - 3 * before[0][0]) < Decimal("0.00000000001")
     assert scratch.rows("select distinct owner_reason from marts.fct_cost_daily where source_id = 'anthropic-costs'") == [("untouched",)]
-    for mart in ("fct_cost_daily", "fct_token_economics_daily", "fct_model_economics_daily"):
+    efficiency = ("fct_cache_efficiency_daily", "fct_batch_efficiency_daily", "fct_provider_comparison")
+    for mart in ("fct_cost_daily", "fct_token_economics_daily", "fct_model_economics_daily", *efficiency):
         assert scratch.rows(f"select 1 from marts.{mart} where billing_period = '{NOVEMBER[:7]}'") == [], mart
         with duckdb.connect(str(scratch.warehouse)) as connection:
             assert connection.execute(f"select count(*) > 0 from marts.{mart}").fetchone() == (True,)

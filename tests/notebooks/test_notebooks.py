@@ -11,7 +11,8 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from costlake import publish, transform
+from costlake import prices, publish, transform
+from costlake.delta import Lake
 from costlake.periods import FixedClock
 from costlake.settings import PROJECT_ROOT, Settings
 from ingest.demo import write_demo
@@ -33,7 +34,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     write_demo(root / "demo", months=MONTHS)
     for result in ingest_exports(settings, [], clock):
         result.raise_if_refused()
-    transform.run(settings)
+    transform.run(settings, "focus")
+    prices.run(settings, clock)
+    transform.run(settings, "marts")
     reconcile.run(settings, clock)
     publish.run(settings, clock)
     anomalies.run(settings)
@@ -86,3 +89,45 @@ def test_the_drill_down_ends_at_the_line_that_the_demo_planted(published: Settin
     assert "unchanged since they came" in landed
     dearest = followed.splitlines()[1].split(" · ")
     assert dearest[2] in landed, "the row in landing is another resource than the charge"
+
+
+# AWS' dashboard (CUDOS v5) tells kinds of tokens by the usage type, cache before input, and takes blocks from unit and text.
+CUDOS = """
+    WITH bedrock AS (
+        SELECT
+            _billing_period AS billing_period,
+            lower(line_item_usage_type) AS kind,
+            line_item_usage_amount
+            * CASE WHEN line_item_line_item_description ILIKE '%million%' OR pricing_unit = '1M tokens' THEN 1000000 ELSE 1000 END AS tokens
+        FROM bronze.aws_cur2
+        WHERE
+            line_item_line_item_type = 'Usage'
+            AND (
+                bill_billing_entity = 'AWS' AND line_item_product_code LIKE 'AmazonBedrock%'
+                OR bill_billing_entity = 'AWS Marketplace' AND product['product_name'] LIKE '%Bedrock%'
+            )
+    )
+    SELECT
+        billing_period,
+        sum(tokens) FILTER (WHERE kind SIMILAR TO '.*cache-?read.*')::BIGINT,
+        sum(tokens) FILTER (WHERE kind SIMILAR TO '.*cache-?write.*')::BIGINT,
+        sum(tokens) FILTER (WHERE contains(kind, 'input'))::BIGINT
+    FROM bedrock GROUP BY 1 ORDER BY 1
+"""
+
+
+@pytest.mark.slow
+def test_bedrock_cache_tokens_are_those_that_cudos_counts_on_the_same_bill(published: Settings) -> None:
+    connection = Lake(published).connect()
+    try:
+        ours = connection.execute("""
+            SELECT
+                billing_period, sum(input_cache_read_tokens)::BIGINT,
+                sum(input_cache_write_5m_tokens + input_cache_write_1h_tokens)::BIGINT, sum(input_tokens_total)::BIGINT
+            FROM marts.fct_cache_efficiency_daily WHERE route_id = 'bedrock' GROUP BY 1 ORDER BY 1
+        """).fetchall()
+        theirs = connection.execute(CUDOS).fetchall()
+    finally:
+        connection.close()
+    assert len(ours) == MONTHS
+    assert ours == theirs

@@ -112,6 +112,30 @@ CREATE TABLE marts.fct_gpu_waste_daily (
     billing_period VARCHAR, charge_date DATE, node_id VARCHAR, usage_state VARCHAR, idle_gpu_hours DECIMAL(38,12), gpu_count BIGINT,
     wasted_cost DECIMAL(38,12), cost_reason VARCHAR
 );
+CREATE TABLE marts.fct_cache_efficiency_daily (
+    billing_period VARCHAR, charge_date DATE, route_id VARCHAR, model_id VARCHAR, input_tokens_total DECIMAL(38,0),
+    input_cache_read_tokens DECIMAL(38,0), cache_hit_rate DECIMAL(38,12), cache_hit_rate_dollar_weighted DECIMAL(38,12),
+    saved_by_reads_usd DECIMAL(38,12), net_saved_usd DECIMAL(38,12), unread_write_tokens_at_least DECIMAL(38,0),
+    lost_usd_estimate DECIMAL(38,12), lost_basis VARCHAR, price_reason VARCHAR
+);
+CREATE TABLE marts.fct_batch_efficiency_daily (
+    billing_period VARCHAR, charge_date DATE, route_id VARCHAR, model_id VARCHAR, tokens_total DECIMAL(38,0), batch_tokens DECIMAL(38,0),
+    could_move_tokens DECIMAL(38,0), no_batch_price_tokens DECIMAL(38,0), other_tier_tokens DECIMAL(38,0), batch_share DECIMAL(38,12)
+);
+CREATE TABLE marts.fct_provisioned_throughput (
+    billing_period VARCHAR, period_start TIMESTAMPTZ, period_end TIMESTAMPTZ, route_id VARCHAR, provisioned_unit_type VARCHAR,
+    model_id VARCHAR, provisioned_unit_hours DECIMAL(38,12), effective_cost DECIMAL(38,12), utilisation DECIMAL(38,12),
+    break_even_utilisation DECIMAL(38,12), break_even_reason VARCHAR
+);
+CREATE TABLE marts.fct_llm_waste_daily (
+    source_id VARCHAR, billing_period VARCHAR, charge_date DATE, failed_request_count BIGINT, failed_request_share DECIMAL(38,12),
+    failed_request_reason VARCHAR
+);
+CREATE TABLE marts.fct_provider_comparison (
+    billing_period VARCHAR, used_route_id VARCHAR, model_id VARCHAR, project_id VARCHAR, route_id VARCHAR, region_scope VARCHAR,
+    is_current BOOLEAN, tokens_total DECIMAL(38,0), unpriced_tokens DECIMAL(38,0), list_cost_usd DECIMAL(38,12), list_reason VARCHAR,
+    actual_cost DECIMAL(38,12)
+);
 CREATE TABLE intermediate.int_token_usage (
     source_id VARCHAR, billing_period VARCHAR, provider_name VARCHAR, is_counted BOOLEAN,
     input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),

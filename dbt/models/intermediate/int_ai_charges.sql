@@ -27,12 +27,17 @@ final as (
         charges.x_BillingPeriod as billing_period,
         {{ utc_date('charges.ChargePeriodStart') }} as charge_date,
         charges.ServiceProviderName as provider_name,
+        coalesce(charges.HostProviderName, charges.InvoiceIssuerName) as host_provider_name,
         charges.x_ProjectId as project_id,
         charges.x_ModelId as model_id,
         charges.x_TokenClass as token_class,
         charges.x_ServiceTier as service_tier,
+        charges.x_RegionScope as region_scope,
+        charges.x_AiUsageKind as usage_kind,
         charges.BillingCurrency as billing_currency,
         charges.EffectiveCost as effective_cost,
+        charges.ContractedCost as contracted_cost,
+        charges.ListCost as list_cost,
         case when reporting_issuers.provider_name is null then cast(charges.x_Tokens as decimal(38, 0)) end as consumed_tokens
     from charges
     left join reporting_issuers

@@ -39,6 +39,9 @@ summed as (
         cast(sum({{ metric }}_units) as decimal(38, 0)) as {{ metric }},
         {% endfor -%}
         cast(sum(provider_cost_usd) as decimal(38, 12)) as provider_cost_usd,
+        cast(sum(failed_request_count) as bigint) as failed_request_count,
+        cast(sum(failed_tokens) as decimal(38, 0)) as failed_tokens,
+        cast(sum(failed_cost_usd) as decimal(38, 12)) as failed_cost_usd,
         cast(sum(coalesce(row_count, 1)) as bigint) as row_count
     from reported
     group by all

@@ -72,6 +72,10 @@ final as (
         sum(prompt_tokens + case when is_disjoint then read_tokens + written_tokens else 0 end) filter (where is_counted) as reported_input_tokens,
         count(*) as request_count,
         count(*) filter (where is_failed) as failed_request_count,
+        coalesce(sum(
+            prompt_tokens + completion_tokens + case when is_disjoint then read_tokens + written_tokens else 0 end
+        ) filter (where is_failed and is_counted), 0) as failed_tokens,
+        cast(coalesce(sum(spend) filter (where is_failed), 0) as decimal(38, 12)) as failed_cost_usd,
         count(*) filter (where is_gateway_hit) as gateway_cached_request_count,
         sum(usage_web_search_requests) as web_search_requests,
         cast(sum(spend) as decimal(38, 12)) as provider_cost_usd,

@@ -41,6 +41,7 @@ def run(
     with reported("run") as record:
         if not configured:
             settings = vertical.write_demo_estate(settings, clock, settings.home / "demo", step)
+            vertical.stream_demo_telemetry(settings, clock, step)
         result = vertical.run(settings, clock, step)
         loaded = {ingested.export_id: ingested.loaded for ingested in result.ingested if ingested.loaded}
         record.detail.update({"loaded": loaded} if loaded else {})

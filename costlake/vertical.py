@@ -93,6 +93,19 @@ def run(settings: Settings, clock: Clock, step: Progress = lambda _: None) -> Ve
     return result
 
 
+def stream_demo_telemetry(settings: Settings, clock: Clock, step: Progress = lambda _: None, *, days: int = 2) -> None:
+    """GPU telemetry of the demo's machines through Kafka's protocol into the lake; said and left out where the broker is not installed."""
+    from costlake.demo_telemetry import stream_demo
+
+    step(f"demo: {days} days of GPU telemetry → Kafka → bronze")
+    try:
+        sent = stream_demo(settings, clock, days)
+    except ConfigError as error:  # the broker is an extra of the demo, never of production
+        step(f"demo: no GPU telemetry ({error})")
+        return
+    step(f"demo: {sent.messages:,} messages sent, {sent.rows:,} samples written")
+
+
 def write_demo_estate(settings: Settings, clock: Clock, root: Path, step: Progress = lambda _: None, *, months: int = 13) -> Settings:
     """The demo's files with both deliveries of its redelivered month, the first of them ingested in between.
 

@@ -19,7 +19,7 @@ from costlake.settings import PROJECT_ROOT, Settings
 
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z0-9_]+)(:\?|:-)?([^}]*)\}")
 SECRET_WORDS = ("PASSWORD", "SECRET", "KEY", "TOKEN", "SQL_ALCHEMY_CONN", "ROOT_USER")
-ONE_SHOT = {"airflow-init", "minio-init", "superset-init"}
+ONE_SHOT = {"airflow-init", "kafka-init", "minio-init", "superset-init"}
 
 
 class Healthcheck(BaseModel):
@@ -52,7 +52,7 @@ class Service(BaseModel):
     stop_grace_period: str | None = None
     command: list[str] | None = None
     entrypoint: list[str] | None = None
-    environment: dict[str, str | int]
+    environment: dict[str, str | int] = Field(default_factory=dict)
     ports: list[str] = Field(default_factory=list)
     volumes: list[str] = Field(default_factory=list)
     depends_on: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -79,7 +79,8 @@ def services(document: dict[str, Any]) -> dict[str, Service]:
 
 def test_the_stack_is_complete(services: dict[str, Service]) -> None:
     assert set(services) == ONE_SHOT | {
-        "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "postgres", "kafka", "minio", "superset",
+        "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer", "postgres", "kafka",
+        "telemetry-consumer", "minio", "superset",
     }  # fmt: skip
 
 

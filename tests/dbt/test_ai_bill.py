@@ -91,6 +91,7 @@ def built(aws_estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 f"INSERT INTO bronze.handmade ({', '.join(full)}) VALUES ({', '.join('?' * len(full))})", list(full.values())
             )
         connection.execute("CREATE OR REPLACE VIEW staging.stg_aws_cur__focus AS SELECT * FROM bronze.handmade")
+    run_dbt(warehouse, "seed")
     run_dbt(warehouse, "run", "--select", "+int_token_usage", "focus__cost_and_usage", "int_ai_charges", *MARTS)
     run_dbt(warehouse, "compile", "--select", *MARTS)
     return warehouse

@@ -127,7 +127,7 @@ def test_no_price_join_drops_or_doubles_usage(ledger: Project) -> None:
     classes = "list_sum([input_uncached_tokens, input_cache_read_tokens, input_cache_write_5m_tokens, input_cache_write_1h_tokens, output_tokens])"
     reported = ledger.one(sql.format(classes, "intermediate.int_token_usage"))
     assert reported == ledger.one("SELECT sum(quantity) FROM marts.fct_token_usage WHERE unit = 'Tokens'")
-    assert ledger.one("SELECT count(*) - count(DISTINCT price_id) FROM intermediate.int_price_book") == (0,)
+    assert ledger.one("SELECT count(*) - count(DISTINCT (provider_name, price_id)) FROM intermediate.int_price_book") == (0,)
 
 
 @pytest.mark.parametrize(

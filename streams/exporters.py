@@ -30,6 +30,7 @@ _COUNTS = frozenset("memory_used_bytes memory_total_bytes sm_clock_mhz memory_cl
 # What exists once per GPU and is repeated on its MIG instances; memory and profiling counters exist per instance.
 _OF_WHOLE_GPU = "power_watts power_limit_watts energy_joules temperature_celsius sm_clock_mhz memory_clock_mhz throttle_reasons xid".split()
 _TO_THE_MILLIONTH = frozenset({"power_watts", "power_limit_watts", "energy_joules"})
+_BEYOND_MACHINES = 16  # decimal digits before the point
 _PLACE = ("namespace", "pod", "container")
 
 
@@ -208,8 +209,8 @@ def _typed(name: str, value: Decimal) -> Any:
     if name in _COUNTS:
         # Some sources give bytes as a mean over a minute; an error code with a fraction is none, and the message refuses a Decimal there.
         return round(value) if name != "xid" or value == value.to_integral_value() else value
-    # The message has watts and joules to the millionth.
-    return round(value, 6) if name in _TO_THE_MILLIONTH else value
+    # The message has watts and joules to the millionth, and refuses what is larger than any machine's; so does Decimal's rounding.
+    return round(value, 6) if name in _TO_THE_MILLIONTH and value.adjusted() < _BEYOND_MACHINES else value
 
 
 def _finished(accelerators: dict[tuple[str, int | None], _Found], named: bool) -> list[Reading]:

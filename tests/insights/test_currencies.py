@@ -82,8 +82,8 @@ def _texts(path: Path) -> list[str]:
 
 
 def _forgetful(sql: str) -> bool:
-    """Whether a query adds money up and names no currency; a sum of reporting amounts has one by contract."""
-    aggregates = [found for found in _AGGREGATE.findall(sql) if not found.endswith("_reporting")]
+    """Whether a query adds money up and names no currency; sums of reporting amounts and of prices in dollars have one by contract."""
+    aggregates = [found for found in _AGGREGATE.findall(sql) if not found.endswith("_reporting") and "_usd" not in found]
     return bool(aggregates) and bool(_TABLES.search(sql)) and "currency" not in sql.lower()
 
 

@@ -80,7 +80,7 @@ def test_each_damage_of_a_gpu_mart_is_caught_and_a_sound_one_is_not(estate: Esta
         " ('cloud-main', '2026-10', 'USD', 1, '2026-11-02', 'first_report', NULL, 10.25, 1, 'd', 10.25)"
     )
     estate.sql(HOUR.format(**GOOD))
-    assert all(result.success for result in checks.run(estate.settings, "marts", estate.clock))
+    assert all(result.success for result in checks.run(estate.settings, "marts", estate.clock, run_id="r1"))
     for damage in (
         HOUR.format(**GOOD | {"gpu": "GPU-1", "cost": "NULL"}),
         HOUR.format(**GOOD | {"gpu": "GPU-2", "active": "1.5"}),
@@ -94,7 +94,7 @@ def test_each_damage_of_a_gpu_mart_is_caught_and_a_sound_one_is_not(estate: Esta
     ):
         estate.sql(damage)
     with pytest.raises(QualityError):
-        checks.run(estate.settings, "marts", estate.clock)
+        checks.run(estate.settings, "marts", estate.clock, run_id="r2")  # the clock stands still: the name says which is newer
     run = newest_checks(estate.settings)
     assert {(r.table_name.removeprefix("marts."), r.expectation, r.status) for r in run if not r.success} == {
         ("fct_gpu_hours", "cost_or_reason_is_given", "fail"),

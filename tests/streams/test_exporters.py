@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from costlake.errors import ConfigError
@@ -150,6 +150,7 @@ labels = st.dictionaries(
 )
 
 
+@example([("DCGM_FI_DEV_POWER_MGMT_LIMIT", {"UUID": "0"}, -1e22)])
 @given(st.lists(st.tuples(st.sampled_from(sorted(DCGM.metrics)), labels, st.floats() | st.integers(-(2**70), 2**70)), max_size=6))
 def test_whatever_stands_in_the_labels_and_values_the_collector_goes_on(samples: list[tuple[str, dict[str, str], float]]) -> None:
     def escaped(text: str) -> str:

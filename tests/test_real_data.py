@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Validate
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # file → (export id, billed as in TOTALS.json or the sample itself, places it is given with, currency)
 FILES = {

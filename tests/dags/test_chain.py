@@ -18,7 +18,7 @@ from ingest.demo.estate import EXPORTS
 
 CHAIN = ["ingest_", "transform", "insights", "idle_gpus", "reports", "maintenance"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_an_output_would_be_noticed() -> None:
     assert "4,064.48" not in generator.load().stripped(spoiled)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_on_a_published_lake(path: Path, published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COSTLAKE_LAKE", str(published.lake))
@@ -77,7 +77,7 @@ def test_a_notebook_runs_on_a_published_lake(path: Path, published: Settings, mo
     assert all("http" not in svg.replace("http://www.w3.org", "") for svg in drawn), "a chart asks the network"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_drill_down_ends_at_the_line_that_the_demo_planted(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = json.loads((published.config_dir / "expected.json").read_text(encoding="utf-8"))["spike"]
     monkeypatch.setenv("COSTLAKE_LAKE", str(published.lake))
@@ -116,7 +116,7 @@ CUDOS = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_bedrock_cache_tokens_are_those_that_cudos_counts_on_the_same_bill(published: Settings) -> None:
     connection = Lake(published).connect()
     try:

@@ -33,7 +33,7 @@ def build(settings: Settings, clock: FixedClock, location: str, credential: str 
     return Lake(settings).connect().execute(TOTALS).fetchall()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_estate_whose_tables_lie_in_s3_has_the_totals_of_a_local_one(
     s3_cloud: Cloud, direct: Callable[[Cloud], Cloud], tmp_path: Path, settings: Settings, clock: FixedClock
 ) -> None:

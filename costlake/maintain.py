@@ -59,14 +59,19 @@ def _sweep(settings: Settings, now: dt.datetime) -> int:
     """Remove incoming folders, half-written files, and what killed writers of tables left, which vacuum never removes."""
     candidates = [*(settings.lake / ".incoming").glob("*"), *settings.serving.parent.glob(f".{settings.serving.name}.*")]
     candidates += Lake(settings).leftovers()
-    old = [path for path in candidates if _modified(path) < now - _ABANDONED_AFTER]
+    old = [path for path in candidates if _is_abandoned(path, now)]
     for path in old:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
     return len(old)
 
 
-def _modified(path: Path) -> dt.datetime:
-    return dt.datetime.fromtimestamp(path.stat().st_mtime, tz=dt.UTC)
+def _is_abandoned(path: Path, now: dt.datetime) -> bool:
+    """Whether nobody has touched it for a day; what is gone since it was listed was a living writer's, or another sweeper's."""
+    try:
+        modified = dt.datetime.fromtimestamp(path.stat().st_mtime, tz=dt.UTC)
+    except FileNotFoundError:
+        return False
+    return modified < now - _ABANDONED_AFTER

@@ -95,6 +95,17 @@ def test_staging_files_of_killed_writers_go_and_those_of_living_ones_stay(settin
     assert fleet.landed(settings) == fleet.expected(range(4))
 
 
+def test_a_staging_file_that_its_writer_renames_meanwhile_does_not_stop_housekeeping(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen in the kill test: listed, then committed by a living consumer before it was looked at."""
+    _fill(settings, 1)
+    gone = Lake(settings).path("bronze", "gpu_dead_letters") / "_delta_log" / "00000000000000000038.json#1"
+    found = Lake.leftovers
+    monkeypatch.setattr(Lake, "leftovers", lambda lake: [*found(lake), gone])
+    assert maintain.run(settings, SystemClock(), only=STREAM).swept == 0
+
+
 def test_a_file_that_is_about_to_be_committed_is_not_vacuumed(settings: Settings) -> None:
     _fill(settings, 1)
     hour = next(Lake(settings).path("bronze", "gpu_telemetry").glob("event_hour=*"))

@@ -26,6 +26,8 @@ used as (
     where
         is_counted
         and not ({{ counts_requests_only() }})
+        -- what units bought by the hour served explains no charge by the token
+        and not (service_tier = 'provisioned' and list_cost_usd is null)
         {%- if is_incremental() %}
         and {{ in_changed_periods() }}
         {%- endif %}

@@ -103,6 +103,19 @@ def test_bought_throughput_is_shown_with_what_it_served_and_what_spilled_over(ra
     assert max(row[8] for row in found) > Decimal("0.95") > max(row[2] for row in found), "full at noon, idle at night"
 
 
+def test_claude_on_bedrock_and_claude_direct_are_of_one_provider(ran: Any) -> None:
+    settings, result, _ = ran
+    connection = Lake(settings).connect()
+    billed = "SELECT sum(BilledCost) FROM focus.cost_and_usage WHERE ServiceProviderName IN ('Anthropic', 'Anthropic, PBC')"
+    names = "SELECT provider_name, sum(billed_cost) FROM marts.fct_cost_daily WHERE provider_name LIKE 'Anthropic%' GROUP BY 1"
+    assert connection.execute(names).fetchall() == [("Anthropic", *connection.execute(billed).fetchall()[0])]
+    hosts = "SELECT DISTINCT host_provider_name FROM marts.fct_model_economics_daily WHERE provider_name = 'Anthropic' ORDER BY 1"
+    assert connection.execute(hosts).fetchall() == [("AWS",), ("Anthropic",)]
+    page = result.report.read_text(encoding="utf-8")
+    assert "Anthropic on AWS" in page
+    assert "Anthropic, PBC" not in page
+
+
 def test_the_report_shows_bought_throughput(ran: Any) -> None:
     _, result, _ = ran
     page = result.report.read_text(encoding="utf-8")

@@ -6,11 +6,13 @@ focus as (
 
     select
         x_BillingPeriod as billing_period,
-        ServiceProviderName as provider_name,
+        coalesce(aliases.provider_name, charges.ServiceProviderName) as provider_name,
         BillingCurrency as billing_currency,
         sum(EffectiveCost) as effective_cost,
         sum(ContractedCost) as contracted_cost
-    from {{ ref('focus__cost_and_usage') }}
+    from {{ ref('focus__cost_and_usage') }} as charges
+    left join {{ ref('llm_provider_aliases') }} as aliases
+        on charges.ServiceProviderName = aliases.alias
     where
         ChargeCategory = 'Usage'
         and (x_ModelId is not null or x_ModelReason is not null)

@@ -5,8 +5,8 @@
         ~ 'sub_account_name, service_category, service_subcategory, service_name, region_id, model_id, owner, owner_reason, charge_category, '
         ~ 'pricing_category, commitment_discount_status, billing_currency',
     'fct_cost_monthly_reporting': 'billing_period, provider_name, service_category, billing_currency',
-    'fct_token_economics_daily': key ~ ', token_class, service_tier, billing_currency',
-    'fct_model_economics_daily': key ~ ', billing_currency',
+    'fct_token_economics_daily': key ~ ', host_provider_name, token_class, service_tier, billing_currency',
+    'fct_model_economics_daily': key ~ ', host_provider_name, billing_currency',
     'fct_token_usage': 'source_id, billing_period, usage_start, usage_grain, usage_role, provider_name, account_id, project_id, api_key_id, user_id, '
         ~ 'feature_tag, model_id, service_tier, context_tier, region_scope, token_class, price_reason',
     'fct_llm_reconciliation_daily': 'billing_period, charge_date, provider_name, billing_currency',

@@ -25,14 +25,15 @@ CLASS_NAMES = {
     "output": "output",
 }
 _MILLION = Decimal(1_000_000)
+_SOLD_BY = "case when host_provider_name <> provider_name then provider_name || ' on ' || host_provider_name else provider_name end"
 
 
 def token_prices(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     """Cost per million tokens by model and token class, beside the month before."""
     rows = con.execute(
-        """
+        f"""
         select
-            coalesce(base_model_id, 'No model named') as model, provider_name, token_class,
+            coalesce(base_model_id, 'No model named') as model, {_SOLD_BY} as sold_by, token_class,
             sum(tokens) filter (where billing_period = $period),
             sum(effective_cost) filter (where billing_period = $period),
             sum(effective_cost) filter (where billing_period = $period and tokens > 0),
@@ -42,9 +43,9 @@ def token_prices(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
             string_agg(distinct replace(cost_reason, '_', ' '), '; ') filter (where billing_period = $period)
         from marts.fct_token_economics_daily
         where (billing_currency = $currency or billing_currency is null) and billing_period in ($period, $previous)
-        group by model, provider_name, token_class
+        group by model, sold_by, token_class
         having bool_or(billing_period = $period)
-        order by bool_and(token_class is null), 5 desc nulls last, model, provider_name, token_class
+        order by bool_and(token_class is null), 5 desc nulls last, model, sold_by, token_class
         """,
         {"currency": basis.currency, "period": basis.period.label, "previous": basis.previous.label},
     ).fetchall()
@@ -81,9 +82,9 @@ def per_million(cost: Decimal | None, tokens: Decimal | None) -> Decimal | None:
 def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     """Requests, tokens, cost per request and per million tokens, and cache hit rate by model."""
     rows = con.execute(
-        """
+        f"""
         select
-            coalesce(base_model_id, 'No model named') as model, provider_name,
+            coalesce(base_model_id, 'No model named') as model, {_SOLD_BY} as sold_by,
             sum(request_count), sum(input_tokens_total), sum(output_tokens), sum(effective_cost) as cost,
             sum(effective_cost) filter (where request_count > 0), sum(request_count) filter (where effective_cost is not null),
             sum(effective_cost) filter (where input_tokens_total + output_tokens > 0),
@@ -91,8 +92,8 @@ def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
             sum(input_cache_read_tokens) filter (where input_tokens_total is not null)
         from marts.fct_model_economics_daily
         where (billing_currency = ? or billing_currency is null) and billing_period = ?
-        group by model, provider_name
-        order by bool_and(base_model_id is null), cost desc nulls last, model, provider_name
+        group by model, sold_by
+        order by bool_and(base_model_id is null), cost desc nulls last, model, sold_by
         """,
         [basis.currency, basis.period.label],
     ).fetchall()

@@ -125,6 +125,18 @@ def test_a_unit_that_counts_no_tokens_gives_a_reason_and_no_number(rows: Rows) -
     assert said(rows, "x_Tokens", "x_TokenClass", "x_AiReason")[14] == (None, "input_uncached", "unit_counts_no_tokens")
 
 
+def test_a_seller_on_a_marketplace_is_one_provider_in_marts_and_itself_in_focus(rows: Rows) -> None:
+    like = "provider_name LIKE 'Anthropic%'"
+    assert ("Anthropic, PBC", "AWS") in rows("SELECT DISTINCT ServiceProviderName, InvoiceIssuerName FROM focus.cost_and_usage")
+    for mart in ("fct_ai_cost_daily", "fct_model_economics_daily", "fct_token_economics_daily"):
+        assert rows(f"SELECT DISTINCT provider_name, host_provider_name FROM marts.{mart} WHERE {like}") == [("Anthropic", "AWS")]
+    [(of_mart,)] = rows("SELECT sum(effective_cost) FROM marts.fct_ai_cost_daily WHERE provider_name = 'Anthropic'")
+    in_scope = "(x_AiUsageKind IS NOT NULL OR x_AiReason IS NOT NULL)"
+    assert rows(
+        f"SELECT sum(EffectiveCost) FROM focus.cost_and_usage WHERE Service{like.replace('provider_name', 'ProviderName')} AND {in_scope}"
+    ) == [(of_mart,)]
+
+
 def test_economics_price_a_million_tokens_of_clouds_right(rows: Rows) -> None:
     priced = rows(
         "SELECT provider_name, model_id, token_class, tokens, effective_cost, cost_per_million_tokens FROM marts.fct_token_economics_daily"

@@ -1,6 +1,7 @@
 -- FOCUS usage charges of AI models (a model, or the reason why none is known), one row per FOCUS row, with the tokens
 -- that the charge itself measures (x_Tokens, whatever its unit). Where the invoice issuer also sends a usage report for the month, the report
--- counts the tokens and the charge's own count is left out, so that no token is counted twice.
+-- counts the tokens and the charge's own count is left out, so that no token is counted twice. A provider that
+-- sells under several names has one here; the host tells the route.
 
 with
 
@@ -26,7 +27,7 @@ final as (
         charges.x_SourceId as source_id,
         charges.x_BillingPeriod as billing_period,
         {{ utc_date('charges.ChargePeriodStart') }} as charge_date,
-        charges.ServiceProviderName as provider_name,
+        coalesce(aliases.provider_name, charges.ServiceProviderName) as provider_name,
         coalesce(charges.HostProviderName, charges.InvoiceIssuerName) as host_provider_name,
         charges.x_ProjectId as project_id,
         charges.x_ModelId as model_id,
@@ -43,6 +44,8 @@ final as (
     left join reporting_issuers
         on charges.x_BillingPeriod = reporting_issuers.billing_period
         and charges.InvoiceIssuerName = reporting_issuers.provider_name
+    left join {{ ref('llm_provider_aliases') }} as aliases
+        on charges.ServiceProviderName = aliases.alias
     where
         charges.ChargeCategory = 'Usage'
         and (charges.x_ModelId is not null or charges.x_ModelReason is not null)

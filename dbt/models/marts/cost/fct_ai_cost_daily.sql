@@ -12,7 +12,12 @@ with
 
 charges as (
 
-    select * from {{ ref('focus__cost_and_usage') }}
+    select
+        charges.*,
+        coalesce(aliases.provider_name, charges.ServiceProviderName) as provider_name
+    from {{ ref('focus__cost_and_usage') }} as charges
+    left join {{ ref('llm_provider_aliases') }} as aliases
+        on charges.ServiceProviderName = aliases.alias
     where
         (x_AiUsageKind is not null or x_AiReason is not null)
         {%- if is_incremental() %}
@@ -28,7 +33,7 @@ final as (
         x_BillingPeriod as billing_period,
         {{ utc_date('ChargePeriodStart') }} as charge_date,
         HostProviderName as host_provider_name,
-        ServiceProviderName as provider_name,
+        provider_name,
         ServiceName as service_name,
         SubAccountId as sub_account_id,
         SubAccountName as sub_account_name,

@@ -12,7 +12,12 @@ with
 
 charges as (
 
-    select * from {{ ref('focus__cost_and_usage') }}
+    select
+        charges.*,
+        coalesce(aliases.provider_name, charges.ServiceProviderName) as provider_name
+    from {{ ref('focus__cost_and_usage') }} as charges
+    left join {{ ref('llm_provider_aliases') }} as aliases
+        on charges.ServiceProviderName = aliases.alias
     {%- if is_incremental() %}
     where {{ in_changed_slices() }}
     {%- endif %}
@@ -25,7 +30,7 @@ summed as (
         x_SourceId as source_id,
         x_BillingPeriod as billing_period,
         {{ utc_date('ChargePeriodStart') }} as charge_date,
-        ServiceProviderName as provider_name,
+        provider_name,
         BillingAccountId as billing_account_id,
         BillingAccountName as billing_account_name,
         SubAccountId as sub_account_id,

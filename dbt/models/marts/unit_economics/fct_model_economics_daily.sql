@@ -7,7 +7,7 @@
 }}
 -- What a model cost a day, per request and per million tokens, and how much of its input the cache served. Cost comes
 -- from FOCUS alone, tokens and requests from the usage reports; both are stacked and summed, so neither can fan out.
-{%- set key = ['billing_period', 'charge_date', 'provider_name', 'project_id', 'model_id'] %}
+{%- set key = ['billing_period', 'charge_date', 'provider_name', 'host_provider_name', 'project_id', 'model_id'] %}
 {%- set grain = key + ['billing_currency'] %}
 
 with
@@ -23,7 +23,10 @@ charges as (
 
 used as (
 
-    select * from {{ ref('int_token_usage') }}
+    select
+        *,
+        provider_name as host_provider_name
+    from {{ ref('int_token_usage') }}
     where
         usage_role is distinct from 'gateway_log'
         {%- if is_incremental() %}

@@ -7,7 +7,7 @@
 }}
 -- What a million tokens of each class cost. Cost comes from FOCUS alone, tokens from the usage reports (or from the
 -- charge, where it measures them). Both are stacked and summed, never joined row to row, so neither can fan out.
-{%- set key = ['billing_period', 'charge_date', 'provider_name', 'project_id', 'model_id', 'token_class'] %}
+{%- set key = ['billing_period', 'charge_date', 'provider_name', 'host_provider_name', 'project_id', 'model_id', 'token_class'] %}
 {%- set grain = key + ['service_tier', 'billing_currency'] %}
 
 with
@@ -27,6 +27,7 @@ usage_reports as (
         billing_period,
         charge_date,
         provider_name,
+        provider_name as host_provider_name,
         project_id,
         model_id,
         case when batch then 'batch' else service_tier end as service_tier,

@@ -102,8 +102,8 @@ def plan(settings: Settings, layer: Layer, full_refresh: bool = False) -> dict[s
     }
     prints, hour_prints = ({str(slice_): value for slice_, value in found.items()} for found in (wanted, hours))
     return {
-        "layer": layer, "needed": needed, "vars": variables, "full_refresh": fresh, "seeds": seeds, "fingerprints": prints, "gpu_hours": hour_prints,
-        "project": project,
+        "layer": layer, "needed": needed, "vars": variables, "full_refresh": fresh, "seeds": seeds,
+        "fingerprints": prints, "gpu_hours": hour_prints, "project": project,
     }  # fmt: skip
 
 

@@ -191,15 +191,17 @@ def invoke_dbt(settings: Settings, command: list[str]) -> int:
 
 
 def _manifest(settings: Settings) -> Manifest:
-    """The parsed project, kept in the lake beside dbt's other work until the project or dbt itself changes.
+    """The parsed project, kept beside it (or in the lake, where the project is not ours to write) until it or dbt itself changes.
 
-    dbt parses anew whenever `--vars` differ, which they do in each of our runs: 5 of 15 CPU seconds of a small build.
+    dbt parses anew whenever `--vars` differ, which they do in each of our runs: 5 of 15 CPU seconds of a small build. Beside the
+    project a new lake finds it, too.
     """
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt.version import __version__ as dbt_version
 
-    kept = settings.lake / ".dbt" / f"manifest-{dbt_version}-{slices.project_hash(settings.dbt_dir, with_tests=True)}.msgpack"
+    folder = settings.dbt_dir / "target" if os.access(settings.dbt_dir, os.W_OK) else settings.lake / ".dbt"
+    kept = folder / f"manifest-{dbt_version}-{slices.project_hash(settings.dbt_dir, with_tests=True)}.msgpack"
     if kept.exists():
         return Manifest.from_msgpack(kept.read_bytes())
     outcome = dbtRunner().invoke(["--quiet", "--no-version-check", "parse", "--no-partial-parse", *_dbt_paths(settings)])
@@ -210,6 +212,7 @@ def _manifest(settings: Settings) -> Manifest:
             expected="a dbt project without errors",
             next_step="run the tests in tests/dbt",
         )
+    folder.mkdir(exist_ok=True)
     partial = kept.with_name(f".{kept.name}.{os.getpid()}")
     partial.write_bytes(outcome.result.to_msgpack())
     partial.replace(kept)

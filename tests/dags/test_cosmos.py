@@ -30,7 +30,7 @@ def manifest(root: Path) -> dict[str, Any]:
     project = ["--project-dir", str(settings.dbt_dir), "--profiles-dir", str(settings.dbt_dir)]
     settings.lake.mkdir()
     transform.invoke_dbt(
-        settings, ["build", "--select", "llm_routes", *project, "--target-path", str(target), "--log-path", str(root / "logs")]
+        settings, ["seed", "--select", "llm_routes", *project, "--target-path", str(target), "--log-path", str(root / "logs")]
     )
     found: dict[str, Any] = json.loads((target / "manifest.json").read_text("utf-8"))
     return found

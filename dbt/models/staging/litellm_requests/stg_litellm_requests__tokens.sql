@@ -35,7 +35,8 @@ told as (
         -- the first tag feature:<name>
         nullif(regexp_extract(source.request_tags, '"feature:([^"]+)"', 1), '') as feature_tag,
         source.read_tokens + source.written_tokens > source.prompt_tokens as is_disjoint,
-        not source.is_gateway_hit as is_counted
+        not source.is_gateway_hit as is_counted,
+        coalesce(source.declared_service_tier, source.usage_service_tier) as service_tier
     from source
     left join providers on lower(source.custom_llm_provider) = providers.gateway_provider
 
@@ -62,8 +63,8 @@ final as (
         api_key as api_key_id,
         coalesce(user_id, end_user_id) as user_id,
         feature_tag,
-        usage_service_tier as service_tier,
-        usage_service_tier = 'batch' as batch,
+        service_tier,
+        service_tier = 'batch' as batch,
         sum(prompt_tokens - case when is_disjoint then 0 else read_tokens + written_tokens end) filter (where is_counted) as input_uncached_tokens,
         sum(read_tokens) filter (where is_counted) as input_cache_read_tokens,
         sum(written_tokens - least(written_1h_tokens, written_tokens)) filter (where is_counted) as input_cache_write_5m_tokens,
@@ -83,7 +84,7 @@ final as (
     from told
     group by
         _source_id, _billing_period, _account_id, provider_name, call_type, usage_start, team_id, model_name, api_key,
-        coalesce(user_id, end_user_id), feature_tag, usage_service_tier
+        coalesce(user_id, end_user_id), feature_tag, service_tier
 
 )
 

@@ -51,27 +51,4 @@ bronze as (
 
 ),
 
-modelled as (
-
-    select
-        source_id,
-        billing_period,
-        sum(row_count) as row_count,
-        sum(input_tokens_total) as input_tokens,
-        sum(output_tokens) as output_tokens,
-        sum(request_count) as request_count
-    from {{ ref('int_token_usage') }}
-    where source_id in (select source_id from bronze)
-    group by all
-
-)
-
-select
-    *
-from bronze
-full join modelled using (source_id, billing_period)
-where
-    bronze.row_count is distinct from modelled.row_count
-    or bronze.input_tokens is distinct from modelled.input_tokens
-    or bronze.output_tokens is distinct from modelled.output_tokens
-    or bronze.request_count is distinct from modelled.request_count
+{{ usage_differing_from_bronze() }}

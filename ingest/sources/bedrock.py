@@ -32,7 +32,7 @@ from costlake.errors import BadValue
 from costlake.sql import literal
 from costlake.tables import COUNT, LINEAGE, TEXT, TIMESTAMP, bronze_table
 from ingest.persons import stand_ins
-from ingest.readers import checked_lines, unreadable
+from ingest.readers import checked_lines
 from ingest.redaction import Redaction, keep_fields
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.stores import Store, StoredObject
@@ -135,12 +135,7 @@ def _check(connection: duckdb.DuckDBPyConnection, select: str, key: str) -> None
         "HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
     )
     strange = f"SELECT min(_row_number), count(*) FROM ({select}) WHERE schema_type IS DISTINCT FROM '{_SCHEMA}' HAVING count(*) > 0"
-    import duckdb
-
-    try:
-        differing, strangers = connection.execute(differ).fetchall(), connection.execute(strange).fetchall()
-    except duckdb.Error as error:
-        raise unreadable(key, error) from error
+    differing, strangers = connection.execute(differ).fetchall(), connection.execute(strange).fetchall()
     for request, count in differing:
         raise BadValue(
             f"{count} records of one request differ",

@@ -90,7 +90,7 @@ def open_delivery(context: LoadContext, delivery: Delivery, objects: tuple[Lande
         )
     listed, used = _PRICES.open(context, delivery, prices), _USAGE.open(context, delivery, usage)
     connection = context.connection
-    _refuse_bad(connection, listed, delivery.key)
+    _refuse_bad(connection, listed)
     select = (
         f"SELECT used.*, coalesce(listed.effective_list_price, listed.list_price) AS list_price, "
         "coalesce(listed.currency_code, 'USD') AS list_price_currency, listed.price_start_time "
@@ -99,7 +99,7 @@ def open_delivery(context: LoadContext, delivery: Delivery, objects: tuple[Lande
         "AND (listed.price_end_time IS NULL OR used.usage_end_time < listed.price_end_time)"
     )
     opened = replace(used, select_sql=select)
-    _refuse_bad(connection, opened, delivery.key)
+    _refuse_bad(connection, opened)
     _refuse_unpriced(connection, select, delivery.key)
     return opened
 
@@ -112,36 +112,26 @@ def _is_price_list(landed: LandedObject) -> bool:
         raise unreadable(landed.key, error) from error
 
 
-def _refuse_bad(connection: duckdb.DuckDBPyConnection, opened: Opened, key: str) -> None:
+def _refuse_bad(connection: duckdb.DuckDBPyConnection, opened: Opened) -> None:
     """A cell that does not parse, before rows are joined by it."""
-    import duckdb
-
     assert opened.bad_values_sql is not None
     assert opened.locate_bad_sql is not None
-    try:
-        bad = [(column, count) for column, count in connection.execute(opened.bad_values_sql).fetchall() if column and count]
-        for column, count in sorted(bad)[:1]:
-            place, row, _ = connection.execute(opened.locate_bad_sql(column)).fetchall()[0]
-            raise BadValue(
-                f"{count} cell(s) of column {column} do not parse",
-                where=f"{place}, row {row}, column {column}",
-                expected="a value of the column's documented type",
-                next_step="export the table again; nothing of it was loaded",
-            )
-    except duckdb.Error as error:
-        raise unreadable(key, error) from error
+    bad = [(column, count) for column, count in connection.execute(opened.bad_values_sql).fetchall() if column and count]
+    for column, count in sorted(bad)[:1]:
+        place, row, _ = connection.execute(opened.locate_bad_sql(column)).fetchall()[0]
+        raise BadValue(
+            f"{count} cell(s) of column {column} do not parse",
+            where=f"{place}, row {row}, column {column}",
+            expected="a value of the column's documented type",
+            next_step="export the table again; nothing of it was loaded",
+        )
 
 
 def _refuse_unpriced(connection: duckdb.DuckDBPyConnection, select: str, key: str) -> None:
-    import duckdb
-
-    try:
-        found = connection.execute(
-            f"SELECT sku_name, cloud, usage_unit, count(*), count(DISTINCT record_id), count(list_price) FROM ({select}) GROUP BY 1, 2, 3 "
-            "HAVING count(list_price) < count(*) OR count(*) > count(DISTINCT record_id) ORDER BY ALL LIMIT 1"
-        ).fetchall()
-    except duckdb.Error as error:
-        raise unreadable(key, error) from error
+    found = connection.execute(
+        f"SELECT sku_name, cloud, usage_unit, count(*), count(DISTINCT record_id), count(list_price) FROM ({select}) GROUP BY 1, 2, 3 "
+        "HAVING count(list_price) < count(*) OR count(*) > count(DISTINCT record_id) ORDER BY ALL LIMIT 1"
+    ).fetchall()
     for sku, cloud, unit, rows, records, priced in found:
         raise BadValue(
             f"SKU {sku} on {cloud} in {unit}: {records} record(s) have {priced} price(s) in force",

@@ -21,22 +21,10 @@ source as (
 final as (
 
     select
-        _source_id as source_id,
-        _billing_period as billing_period,
-        min(_delivery_id) as delivery_id,
-        min(_object_key) as object_key,
-        min(_row_number) as row_number,
-        account_id,
-        'gateway_log' as usage_role,
-        'AWS' as provider_name,
+        {{ summed_usage('AWS', 'usage_start', "'hour'", role='gateway_log', account='account_id') }},
         operation as endpoint,
-        usage_start as charge_start,
-        {{ utc_date('usage_start') }} as charge_date,
-        usage_start,
-        'hour' as usage_grain,
         project as project_id,
         model_name as model_id,
-        cast(null as varchar) as api_key_id,
         person as user_id,
         metadata_feature as feature_tag,
         service_tier,
@@ -45,12 +33,9 @@ final as (
         sum(input_tokens) as input_uncached_tokens,
         sum(cache_read_tokens) as input_cache_read_tokens,
         sum(cache_write_tokens) as input_cache_write_5m_tokens,
-        cast(null as bigint) as input_cache_write_1h_tokens,
         sum(output_tokens) as output_tokens,
-        cast(null as bigint) as reported_input_tokens,
         count(*) as request_count,
         count(*) filter (where error_code is not null) as failed_request_count,
-        cast(null as bigint) as web_search_requests,
         count(*) as row_count
     from source
     group by

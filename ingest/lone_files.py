@@ -7,12 +7,48 @@ Not for direct use.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costlake.config import Export, load_accounts
 from costlake.errors import ConfigError
 from costlake.settings import Settings
+from ingest.readers import unreadable
 from ingest.source import Source
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@contextmanager
+def looking_into(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of one's own to look into a lone file with.
+
+    Raises UnreadableFile, by the file's name, for what DuckDB finds wrong with it meanwhile.
+    """
+    import duckdb
+
+    connection = duckdb.connect()
+    try:
+        yield connection
+    except duckdb.Error as error:
+        raise unreadable(path.name, error) from error
+    finally:
+        connection.close()
+
+
+def the_only(owners: list[str], kind: str, path: Path) -> str | None:
+    """The owner of a lone file, None where it names none; ConfigError where it has several. `kind` says what one is: "payer account"."""
+    if len(owners) > 1:
+        raise ConfigError(
+            f"the file holds bills of several {kind}s",
+            where=path.name,
+            expected=f"one {kind}, whose id names the export",
+            next_step="name the export yourself: costlake ingest FILE --as ID",
+        )
+    return owners[0] if owners else None
 
 
 def default_id(source: Source, path: Path) -> str:

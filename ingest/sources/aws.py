@@ -19,11 +19,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from costlake.config import Export
-from costlake.errors import ConfigError, UnreadableFile
+from costlake.errors import UnreadableFile
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, TableSpec, bronze_table
 from ingest.aws_exports import find_exports, manifests
+from ingest.lone_files import looking_into, the_only
 from ingest.parts import Layout, Part, opened
-from ingest.readers import csv_header, scan_file, unreadable
+from ingest.readers import csv_header, scan_file
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._aws_columns import AMOUNTS, LEGACY_PRODUCT_TEXTS, MAPS, TEXTS, TIMES
 from ingest.stores import Store
@@ -176,25 +177,11 @@ def _is_cur2(path: Path) -> bool:
 
 def _payer_of(path: Path) -> str | None:
     """The payer account of a lone file; ConfigError when it holds bills of several."""
-    import duckdb
-
-    connection = duckdb.connect()
-    try:
+    with looking_into(path) as connection:
         scan = scan_file(connection, path, path.name)
         raw = _normalised(scan.columns, path.name)["bill_payer_account_id"]
         found = connection.execute(f'SELECT DISTINCT "{raw}" FROM {scan.from_sql} LIMIT 2').fetchall()
-    except duckdb.Error as error:
-        raise unreadable(path.name, error) from error
-    finally:
-        connection.close()
-    if len(found) > 1:
-        raise ConfigError(
-            "the file holds bills of several payer accounts",
-            where=path.name,
-            expected="one payer account, whose id names the export",
-            next_step="name the export yourself: costlake ingest FILE --as ID",
-        )
-    return str(found[0][0]) if found else None
+    return the_only([str(payer) for (payer,) in found], "payer account", path)
 
 
 SOURCES = (

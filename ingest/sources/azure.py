@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pyarrow as pa
 
-from costlake.errors import ConfigError, UnreadableFile
+from costlake.errors import UnreadableFile
 from costlake.sql import empty_select
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, TableSpec, bronze_table
 from ingest.azure_exports import find_runs
+from ingest.lone_files import looking_into, the_only
 from ingest.parts import Layout, Part, opened
-from ingest.readers import csv_header, scan_file, unreadable
+from ingest.readers import csv_header, scan_file
 from ingest.source import Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._azure_columns import AMOUNTS, DAYS, DROPPED, SYNONYMS, TEXTS
 
@@ -207,31 +208,16 @@ def _account_of(path: Path) -> str | None:
         query = f"SELECT DISTINCT coalesce({', '.join(present)}) AS owner FROM {part.from_sql} ORDER BY owner NULLS LAST LIMIT 2"
         return [str(owner) for (owner,) in connection.execute(query).fetchall() if owner is not None]
 
-    found = _ask(path, owners)
-    if len(found) > 1:
-        raise ConfigError(
-            "the file holds bills of several billing accounts",
-            where=path.name,
-            expected="one billing account, whose id names the export",
-            next_step="name the export yourself: costlake ingest FILE --as ID",
-        )
-    return found[0] if found else None
+    return the_only(_ask(path, owners), "billing account", path)
 
 
 def _ask(path: Path, question: Callable[[duckdb.DuckDBPyConnection, Part], Answer]) -> Answer:
     """What a lone file says, in a connection of its own."""
-    import duckdb
-
-    connection = duckdb.connect()
-    try:
+    with looking_into(path) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         any_columns = replace(_layout(_ACTUAL), required=frozenset())
         part = Part(scan_file(connection, path, path.name), LandedObject(path.name, "", path, path.stat().st_size), any_columns)
         return question(connection, part)
-    except duckdb.Error as error:
-        raise unreadable(path.name, error) from error
-    finally:
-        connection.close()
 
 
 def _source(kind: Kind, table: TableSpec, types: frozenset[str], measures: Mapping[str, str]) -> Source:

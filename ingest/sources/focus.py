@@ -24,6 +24,7 @@ import pyarrow as pa
 from costlake.errors import BadValue
 from costlake.sql import empty_select, identifier, literal
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, bronze_table
+from ingest.lone_files import looking_into
 from ingest.parts import Layout, Part, opened
 from ingest.readers import Scan, csv_header, scan_file, unreadable
 from ingest.source import Delivery, LandedObject, LoadContext, Opened, Source
@@ -168,10 +169,7 @@ def _account_of(path: Path) -> str | None:
 
     Where it holds several the slices keep them apart; a provider is named by who issues the invoice when the services are of many.
     """
-    import duckdb
-
-    connection = duckdb.connect()
-    try:
+    with looking_into(path) as connection:
         scan = _scan(connection, path, path.name)
         raw = names(scan.columns, path.name)
 
@@ -183,10 +181,6 @@ def _account_of(path: Path) -> str | None:
 
         provider = next((name for column in ("ProviderName", "InvoiceIssuerName", "ServiceProviderName") if (name := single(column))), None)
         account = single("BillingAccountId")
-    except duckdb.Error as error:
-        raise unreadable(path.name, error) from error
-    finally:
-        connection.close()
     return f"{provider or 'several providers'} {_short(account) if account else ''}".strip()
 
 

@@ -23,12 +23,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from costlake.config import Export
-from costlake.errors import ConfigError, ManifestError, MissingPart, UnreadableFile
+from costlake.errors import ManifestError, MissingPart, UnreadableFile
 from costlake.sql import empty_select, identifier, literal
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, bronze_table
 from ingest.guards import check_no_unlisted
+from ingest.lone_files import looking_into, the_only
 from ingest.parts import Layout, Part, opened
-from ingest.readers import NDJSON_SUFFIXES, csv_header, scan_file, unreadable
+from ingest.readers import NDJSON_SUFFIXES, csv_header, scan_file
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.sources._gcp_cells import PARSERS, register_functions
 from ingest.sources._gcp_columns import AMOUNTS, LISTS, TEXTS, TIMES
@@ -229,31 +230,16 @@ def _account_of(path: Path) -> str | None:
     """The billing account of a lone file; ConfigError when it holds bills of several."""
     import tempfile
 
-    import duckdb
-
-    connection = duckdb.connect()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            # a reader may write beside the file that it reads: not into the folder of the person who hands it over
-            beside = Path(folder) / path.name
-            beside.symlink_to(path.resolve())
-            scan = scan_file(connection, beside, path.name)
-            if not scan.columns:
-                return None
-            raw = identifier(_named(scan.columns, path.name)["billing_account_id"])
-            found = connection.execute(f"SELECT DISTINCT {raw} FROM {scan.from_sql} WHERE {raw} IS NOT NULL LIMIT 2").fetchall()
-    except duckdb.Error as error:
-        raise unreadable(path.name, error) from error
-    finally:
-        connection.close()
-    if len(found) > 1:
-        raise ConfigError(
-            "the file holds bills of several billing accounts",
-            where=path.name,
-            expected="one billing account, whose id names the export",
-            next_step="name the export yourself: costlake ingest FILE --as ID",
-        )
-    return str(found[0][0]) if found else None
+    with looking_into(path) as connection, tempfile.TemporaryDirectory() as folder:
+        # a reader may write beside the file that it reads: not into the folder of the person who hands it over
+        beside = Path(folder) / path.name
+        beside.symlink_to(path.resolve())
+        scan = scan_file(connection, beside, path.name)
+        if not scan.columns:
+            return None
+        raw = identifier(_named(scan.columns, path.name)["billing_account_id"])
+        found = connection.execute(f"SELECT DISTINCT {raw} FROM {scan.from_sql} WHERE {raw} IS NOT NULL LIMIT 2").fetchall()
+    return the_only([str(account) for (account,) in found], "billing account", path)
 
 
 SOURCES = (

@@ -26,8 +26,9 @@ from costlake.config import Export
 from costlake.errors import ConfigError, UnreadableFile
 from costlake.sql import identifier, literal
 from costlake.tables import BRONZE_MONEY, TEXT, TEXT_MAP, TIMESTAMP, bronze_table
+from ingest.lone_files import looking_into
 from ingest.parts import Layout, Part, opened
-from ingest.readers import csv_header, scan_file, unreadable
+from ingest.readers import csv_header, scan_file
 from ingest.source import Candidate, Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.stores import Store, StoredObject
 
@@ -189,10 +190,7 @@ def _is_report(path: Path) -> bool:
 
 def _account_of(path: Path) -> str | None:
     """The subscription of a lone file, or its tenancy; ConfigError when it holds several of both."""
-    import duckdb
-
-    connection = duckdb.connect()
-    try:
+    with looking_into(path) as connection:
         scan = scan_file(connection, path, path.name)
         names = _names(scan.columns, path.name)
         for column in (name for name in ("cost_subscription_id", "line_item_tenant_id") if name in names):
@@ -201,10 +199,6 @@ def _account_of(path: Path) -> str | None:
             if len(found) == 1:
                 # The last part of an OCID is what tells it from others; the rest would fill the export's id.
                 return str(found[0][0]).rsplit(".", 1)[-1]
-    except duckdb.Error as error:
-        raise unreadable(path.name, error) from error
-    finally:
-        connection.close()
     raise ConfigError(
         "the file holds cost of several subscriptions and tenancies, or of none",
         where=path.name,

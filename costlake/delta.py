@@ -304,7 +304,7 @@ class Lake:
         Args:
             layer: one of LAYERS.
             name: the table.
-            spec: gives the columns of a table that does not exist yet.
+            spec: gives the columns of a table that does not exist yet, and those that it did not have when it was written.
             as_of: read the version that was the newest at that instant; its files stay for as long as `maintain` keeps them.
         """
         table = self._found(layer, name) if spec is not None else self._open(layer, name)
@@ -313,6 +313,8 @@ class Lake:
         if as_of is not None:
             table.load_as_version(as_of)
         schema = schema_of(table)
+        if spec is not None:
+            schema = pa.schema([*schema, *(field for field in spec.schema if field.name not in schema.names)])
         files = self._files_of(table, layer, name, {})
         if not files:
             return empty_select(schema)

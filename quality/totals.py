@@ -198,12 +198,18 @@ def token_totals(settings: Settings) -> TokenTotals:
         LakeError: there is no warehouse, or a table is missing in it.
     """
     classes = " + ".join(f"coalesce({name}, 0)" for name in _TOKEN_CLASSES)
+    own = "WHERE host_provider_name = provider_name"  # its models on a cloud are in the cloud's bill
     connection = _open_warehouse(settings)
     try:
         return TokenTotals(
             _pairs(connection, f"SELECT source_id, billing_period, sum({classes}) FROM intermediate.int_token_usage GROUP BY 1, 2"),
-            _pairs(connection, "SELECT provider_name, billing_period, sum(tokens) FROM marts.fct_token_economics_daily GROUP BY 1, 2"),
-            _pairs(connection, "SELECT provider_name, billing_period, sum(consumed_tokens) FROM intermediate.int_ai_charges GROUP BY 1, 2"),
+            _pairs(
+                connection, f"SELECT provider_name, billing_period, sum(tokens) FROM marts.fct_token_economics_daily {own} GROUP BY 1, 2"
+            ),
+            _pairs(
+                connection,
+                f"SELECT provider_name, billing_period, sum(consumed_tokens) FROM intermediate.int_ai_charges {own} GROUP BY 1, 2",
+            ),
         )
     finally:
         connection.close()

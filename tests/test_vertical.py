@@ -79,7 +79,7 @@ def test_bought_throughput_is_shown_with_what_it_served_and_what_spilled_over(ra
     expected = connection.execute(
         f"SELECT {day}, sum({weighed}) FILTER ({units}), sum(prompt_tokens + completion_tokens) FILTER ({units}),"
         f" sum(2 * (prompt_tokens - {cached}) + 0.5 * {cached} + 8 * completion_tokens) FILTER ({units}),"
-        f" sum(prompt_tokens + completion_tokens) FILTER ({spilled}) FROM read_parquet('{dump}') GROUP BY 1 ORDER BY 1"
+        f" coalesce(sum(prompt_tokens + completion_tokens) FILTER ({spilled}), 0) FROM read_parquet('{dump}') GROUP BY 1 ORDER BY 1"
     ).fetchall()
     busiest = connection.execute(
         f"SELECT {day}, sum({weighed}) FROM read_parquet('{dump}') WHERE {units} GROUP BY 1, date_trunc('hour', startTime) ORDER BY 1, 2"

@@ -133,7 +133,11 @@ select
         when output_weight is not null then null
         else coalesce(seed_reason, case when model_id is null then 'no_model_to_know_a_unit_by' else 'model_not_in_llm_provisioned_capacity' end)
     end as capacity_reason,
-    case when period_hours >= 24 then cast(spill_over as decimal(38, 0)) end as spill_over_tokens_at_most,
+    -- where the units' use is known and nobody counts a token beside it, none was paid by the token
+    case
+        when period_hours >= 24
+            then cast(coalesce(spill_over, case when model_id is not null and served_reason is null then 0 end) as decimal(38, 0))
+    end as spill_over_tokens_at_most,
     {{ exact_quotient('effective_cost', 'tokens_served * 0.000001') }} as cost_per_million_tokens,
     payg_usd as served_at_payg_usd,
     case when billing_currency = 'USD' then {{ exact_quotient('effective_cost', 'payg_usd') }} end as cost_to_payg_ratio,

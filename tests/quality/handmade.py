@@ -75,7 +75,7 @@ CREATE TABLE marts.fct_cost_daily (
 CREATE TABLE marts.fct_token_economics_daily (
     billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, model_id VARCHAR, token_class VARCHAR,
     billing_currency VARCHAR, tokens DECIMAL(38,0), effective_cost DECIMAL(38,12), cost_per_million_tokens DECIMAL(38,12),
-    cost_reason VARCHAR
+    cost_reason VARCHAR, host_provider_name VARCHAR
 );
 CREATE TABLE marts.fct_model_economics_daily (
     billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, model_id VARCHAR, billing_currency VARCHAR,
@@ -141,7 +141,9 @@ CREATE TABLE intermediate.int_token_usage (
     input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
     input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0)
 );
-CREATE TABLE intermediate.int_ai_charges (provider_name VARCHAR, billing_period VARCHAR, consumed_tokens DECIMAL(38,0));
+CREATE TABLE intermediate.int_ai_charges (
+    provider_name VARCHAR, billing_period VARCHAR, consumed_tokens DECIMAL(38,0), host_provider_name VARCHAR
+);
 """
 
 

@@ -299,7 +299,9 @@ def test_nothing_but_the_engine_costs_the_nine_seconds() -> None:
 
 def good_marts(estate: Estate) -> None:
     estate.focus("cloud-main", "2026-10", [("10.25", "8")])
-    estate.sql("INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', 5, 1, 1, NULL)")
+    estate.sql(
+        "INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', 5, 1, 1, NULL, 'M')"
+    )
     estate.sql("INSERT INTO marts.fct_model_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'USD', 1, 5, 5, 1, 0.5)")
     estate.sql(
         "INSERT INTO marts.fct_restatements VALUES"

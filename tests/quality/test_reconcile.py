@@ -187,11 +187,13 @@ def tokens(estate: Estate, staged: int, mart: int, charges: int = 0) -> None:
     estate.sql(
         f"INSERT INTO intermediate.int_token_usage VALUES ('model-usage', '2026-10', 'Model', true, {staged - 10}, NULL, NULL, NULL, 10)"
     )
-    estate.sql(
-        f"INSERT INTO marts.fct_token_economics_daily VALUES ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', {mart}, 1, 1, NULL)"
-    )
+    for host, count in (("Model", mart), ("Cloud", 5)):  # the same provider's models on a cloud are in the cloud's bill
+        estate.sql(
+            "INSERT INTO marts.fct_token_economics_daily VALUES"
+            f" ('2026-10', '2026-10-01', 'Model', 'm', 'output', 'USD', {count}, 1, 1, NULL, '{host}')"
+        )
     if charges:
-        estate.sql(f"INSERT INTO intermediate.int_ai_charges VALUES ('Model', '2026-10', {charges})")
+        estate.sql(f"INSERT INTO intermediate.int_ai_charges VALUES ('Model', '2026-10', {charges}, 'Model')")
 
 
 def test_tokens_that_charges_measure_are_named_apart_from_reported_ones(estate: Estate) -> None:

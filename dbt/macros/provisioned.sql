@@ -7,9 +7,9 @@
         flows.base_model_id,
         usage.usage_start,
         usage.usage_grain,
-        sum(usage.quantity) filter (where usage.token_class like 'input%' and usage.token_class <> 'input_cache_read') as input_tokens,
-        sum(usage.quantity) filter (where usage.token_class = 'input_cache_read') as cache_read_tokens,
-        sum(usage.quantity) filter (where usage.token_class = 'output') as output_tokens,
+        sum(usage.quantity) filter (where usage.token_class like 'input%' and usage.token_class not like '%cache_read') as input_tokens,
+        sum(usage.quantity) filter (where usage.token_class like 'input%cache_read') as cache_read_tokens,
+        sum(usage.quantity) filter (where usage.token_class like 'output%') as output_tokens,
         {{ known_sum(llm_cost('usage.quantity', 'flows.standard_rate')) }} as payg_usd
     from {{ ref('fct_token_usage') }} as usage
     left join {{ ref('llm_routes') }} as routes on usage.provider_name = routes.host_provider_name

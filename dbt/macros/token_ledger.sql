@@ -40,6 +40,19 @@
     case when {{ ends }} - {{ starts }} <= interval 1 hour then 'hour' when {{ ends }} is not null then 'day' end
 {%- endmacro %}
 
+{# Whether what a report does not separate (price_gap) leaves a class without a price, of a model that has prices for audio or images. Classes of
+   audio and images are separated by themselves. #}
+{% macro price_gap_covers(price_gap, token_class) -%}
+    case {{ price_gap }}
+        when 'modalities_not_told' then {{ token_class }} in ('{{ llm_text_token_classes() | join("', '") }}')
+        when 'modalities_exceed_tokens' then {{ token_class }} in ('{{ llm_text_token_classes() | join("', '") }}')
+        when 'modalities_not_separated' then
+            {{ token_class }} in ('{{ llm_text_token_classes() | select('ne', 'output') | join("', '") }}')
+        when 'cache_writes_not_separated_by_modality' then {{ token_class }} like 'input_cache_write%'
+        else false
+    end
+{%- endmacro %}
+
 {# A tier in the price book's words. #}
 {% macro price_tier(service_tier, batch) -%}
     case

@@ -1,10 +1,19 @@
 -- A negative class means that a provider's parts overlap in a way that staging does not know.
-{% for source in var('token_sources') %}
+with
+
+reported as (
+
+    {{ token_usage_contract() }}
+    {% for source in var('token_sources') %}
+    union all by name
+    select * from {{ ref('stg_' ~ source ~ '__tokens') }}
+    {%- endfor %}
+
+)
+
 select
     source_id,
     charge_date,
     row_number
-from {{ ref('stg_' ~ source ~ '__tokens') }}
+from reported
 where least({% for class in llm_token_classes() %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}) < 0
-{{ 'union all' if not loop.last }}
-{% endfor %}

@@ -6,8 +6,8 @@
     'rate': 'rates.token_class = flows.token_class and rates.service_tier = flows.service_tier',
     'standard_rate': "rates.token_class = flows.token_class and rates.service_tier = 'standard'",
     'batch_rate': "rates.token_class = flows.token_class and rates.service_tier = 'batch'",
-    'uncached_rate': "rates.token_class = 'input_uncached' and rates.service_tier = flows.service_tier",
-    'cache_read_rate': "rates.token_class = 'input_cache_read' and rates.service_tier = flows.service_tier",
+    'uncached_rate': 'rates.token_class = ' ~ llm_uncached_class('flows.token_class') ~ ' and rates.service_tier = flows.service_tier',
+    'cache_read_rate': 'rates.token_class = ' ~ llm_cache_read_class('flows.token_class') ~ ' and rates.service_tier = flows.service_tier',
 } %}
 
 {#- of two rates of one origin that of the region counts; a region without a price of its own costs what the world pays #}
@@ -43,6 +43,7 @@ priced as (
         on flows.route_id = rates.route_id
         and flows.base_model_id = rates.base_model_id
         and rates.equivalence = 'same'
+        and rates.token_class in (flows.token_class, {{ llm_uncached_class('flows.token_class') }}, {{ llm_cache_read_class('flows.token_class') }})
         and {{ llm_own_rate('flows', 'rates') }}
     group by {% for column in key %}flows.{{ column }}, {% endfor %}flows.tokens
 

@@ -62,7 +62,7 @@ used as (
         usage.quantity as tokens,
         'usage_report' as counted_by,
         -- audio or images counted among text: no price per class is theirs, on no route
-        case when usage.price_reason = 'modalities_not_separated' then usage.price_reason end as price_gap,
+        case when usage.price_reason = usage.price_gap then usage.price_gap end as price_gap,
         cast(null as decimal(38, 12)) as effective_cost,
         cast(null as decimal(38, 12)) as contracted_cost,
         cast(null as decimal(38, 12)) as list_cost,

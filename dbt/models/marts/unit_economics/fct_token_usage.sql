@@ -9,7 +9,7 @@
 -- a key are disjoint in time and prompt length. What has no price keeps its quantity, with the reason.
 {%- set dimensions = [
     'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_role', 'is_counted', 'provider_name', 'account_id',
-    'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope'
+    'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope', 'price_gap'
 ] %}
 
 with
@@ -28,7 +28,7 @@ used as (
 
 summed as (
 
-    {{ usage_by_class('used', dimensions + ['price_gap']) }}
+    {{ usage_by_class('used', dimensions) }}
 
 ),
 
@@ -56,7 +56,8 @@ known as (
     select
         provider_name,
         model_id,
-        list(distinct token_class) as token_classes
+        list(distinct token_class) as token_classes,
+        bool_or(priced_as is null and token_class in ('{{ llm_modality_classes().keys() | join("', '") }}')) as prices_modalities
     from book
     where price_usd_per_million is not null
     group by provider_name, model_id
@@ -70,10 +71,7 @@ placed as (
         -- a region without a price of its own costs what the world pays
         coalesce(regional.region_scope, 'global') as price_region,
         known.token_classes,
-        coalesce(
-            summed.price_gap is not null
-            and list_has_any(known.token_classes, ['input_audio', 'output_audio', 'input_image', 'output_image']), false
-        ) as is_mixed
+        coalesce(known.prices_modalities and {{ price_gap_covers('summed.price_gap', 'summed.token_class') }}, false) as is_mixed
     from summed
     left join known
         on summed.provider_name = known.provider_name
@@ -130,7 +128,7 @@ final as (
             when priced.price_usd_per_million is not null then null
             when priced.book_reason is not null then priced.book_reason
             when priced.model_id is null then 'usage_names_no_model'
-            when priced.is_mixed and priced.token_class <> 'requests' then priced.price_gap
+            when priced.is_mixed then priced.price_gap
             when priced.token_classes is null then 'model_not_in_price_book'
             when priced.token_class = 'requests' then 'requests_are_not_billed'
             when not list_contains(priced.token_classes, priced.token_class) then 'class_not_in_price_book'

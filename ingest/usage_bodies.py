@@ -21,8 +21,8 @@ from costlake.errors import BadValue
 from costlake.pricelist import GLOBAL, MILLION, STANDARD, Listing
 
 Json = Mapping[str, Any]
-# A class that the list gives no price of its own costs what the first of its parents costs that has one: cached audio without a discount of its
-# own is audio. The ledger's rule is the same (macro llm_modality_classes).
+# A class that the list gives no price of its own costs what the first of its parents costs that has one: cached audio without a discount of
+# its own is audio. The ledger's rule is the same (macro llm_modality_classes).
 PARENTS: Mapping[str, tuple[str, ...]] = {
     "input_audio": ("input_uncached",),
     "input_image": ("input_uncached",),

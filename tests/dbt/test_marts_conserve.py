@@ -102,10 +102,7 @@ SABOTAGE = [
     ("assert_llm_costs_are_conserved", "update bronze.anthropic_costs set currency = null"),
     (
         "assert_llm_usage_is_conserved",
-        (
-            "create or replace view intermediate.int_token_usage as select 'anthropic-usage' source_id, "
-            "'2026-10' billing_period, 2 row_count, 6400 input_tokens_total, 1001 output_tokens_total, null request_count"
-        ),
+        "update intermediate.int_token_usage set output_tokens_total = output_tokens_total + 1 where source_id = 'anthropic-usage'",
     ),
 ]
 

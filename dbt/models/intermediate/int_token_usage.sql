@@ -1,3 +1,10 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='mart_periods',
+        on_schema_change='fail',
+    )
+}}
 -- Usage reports of all token sources: disjoint token classes and what else is counted, per source, hour or day, provider, account,
 -- project, model, key, user, feature, tier, batch, context tier and region. A class that no row reports stays null.
 -- Where the provider reports a month itself, what a gateway saw of it is kept, but not counted again.
@@ -48,6 +55,9 @@ summed as (
         cast(sum(failed_cost_usd) as decimal(38, 12)) as failed_cost_usd,
         cast(sum(coalesce(row_count, 1)) as bigint) as row_count
     from reported
+    {%- if is_incremental() %}
+    where {{ in_changed_periods() }}
+    {%- endif %}
     group by all
 
 ),

@@ -183,7 +183,7 @@ def test_rebuild_replaces_the_changed_slice_and_nothing_else(scratch: Project) -
         "dead_slices": ["openai-costs|2026-11", "openai-usage|2026-11"],
         "changed_periods": ["2026-10", "2026-11"],
     }
-    result = scratch.dbt("run", ["focus__cost_and_usage+", "fct_token_usage", "--exclude", *NOT_BUILT], slices)
+    result = scratch.dbt("run", ["focus__cost_and_usage+", "int_token_usage+", "--exclude", *NOT_BUILT], slices)
     assert result.success, result.exception
 
     after = scratch.rows(

@@ -42,50 +42,6 @@
     {{ return(['input_uncached', 'input_cache_read', 'input_cache_write_5m', 'input_cache_write_1h', 'output']) }}
 {%- endmacro %}
 
-{# Audio and image classes → whose price a class without one of its own has: the first of these that has one. The last is its class of text.
-   `PARENTS` of ingest/usage_bodies.py is the same rule (tested). #}
-{% macro llm_modality_classes() -%}
-    {{ return({
-        'input_audio': ['input_uncached'],
-        'input_audio_cache_read': ['input_audio', 'input_cache_read'],
-        'output_audio': ['output'],
-        'input_image': ['input_uncached'],
-        'input_image_cache_read': ['input_image', 'input_cache_read'],
-        'output_image': ['output'],
-    }) }}
-{%- endmacro %}
-
-{# The class of text that an audio or image class is in where nothing is told apart. #}
-{% macro llm_text_class(token_class) -%}
-    case {{ token_class }}
-        {% for class, parents in llm_modality_classes().items() %}when '{{ class }}' then '{{ parents[-1] }}'
-        {% endfor %}else {{ token_class }}
-    end
-{%- endmacro %}
-
-{# The uncached input of a class' own modality. #}
-{% macro llm_uncached_class(token_class) -%}
-    case
-        when {{ token_class }} like 'input_audio%' then 'input_audio'
-        when {{ token_class }} like 'input_image%' then 'input_image'
-        else 'input_uncached'
-    end
-{%- endmacro %}
-
-{# The cache reads of a class' own modality. #}
-{% macro llm_cache_read_class(token_class) -%}
-    case
-        when {{ token_class }} like 'input_audio%' then 'input_audio_cache_read'
-        when {{ token_class }} like 'input_image%' then 'input_image_cache_read'
-        else 'input_cache_read'
-    end
-{%- endmacro %}
-
-{# Columns of all classes that begin with `prefix` and end with `suffix`, as a list to sum. #}
-{% macro llm_class_columns(prefix, suffix='') -%}
-    [{% for class in llm_token_classes() if class.startswith(prefix) and class.endswith(suffix) %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}]
-{%- endmacro %}
-
 {# Adds quantity, unit, price and SKU to a relation of metered charges that carries `reported_quantity`
    (tokens or requests out of the usage report, null where none was found).
    The provider's own quantity wins, then the usage report; else the quantity is the amount itself, priced at 1.

@@ -75,41 +75,6 @@ bounded as (
 
 ),
 
-owned as (
-
-    select
-        provider_name,
-        model_id,
-        list(distinct token_class) as token_classes
-    from named
-    group by provider_name, model_id
-
-),
-
--- audio and images of a model that has no price of its own for them cost what text (or, where only the cached have none, the uncached) does
-inherited as (
-
-    select
-        bounded.* exclude (token_class),
-        modalities.token_class,
-        bounded.token_class as priced_as
-    from bounded
-    inner join owned
-        on bounded.provider_name = owned.provider_name
-        and bounded.model_id = owned.model_id
-    cross join (
-        values {% for class, parents in llm_modality_classes().items() -%}
-        ('{{ class }}', '{{ parents[0] }}', '{{ parents[-1] }}'){{ ', ' if not loop.last }}
-        {%- endfor %}
-    ) as modalities (token_class, nearest_class, text_class)
-    where
-        not list_contains(owned.token_classes, modalities.token_class)
-        and bounded.token_class = case
-            when list_contains(owned.token_classes, modalities.nearest_class) then modalities.nearest_class else modalities.text_class
-        end
-
-),
-
 in_classes as (
 
     select
@@ -119,7 +84,7 @@ in_classes as (
 
     union all by name
 
-    select * from inherited
+    {{ llm_inherited_prices('bounded') }}
 
 ),
 

@@ -48,34 +48,9 @@ told_apart as (
 
 ),
 
--- which classes a model is billed in: a bill that names no audio or images is for all tokens
-billed_classes as (
-
-    select
-        billing_period,
-        provider_name,
-        model_id,
-        list(distinct token_class) as token_classes
-    from charges
-    where token_class is not null
-    group by billing_period, provider_name, model_id
-
-),
-
 used as (
 
-    select
-        told_apart.* replace (
-            case
-                when list_contains(billed_classes.token_classes, told_apart.token_class) or billed_classes.token_classes is null then told_apart.token_class
-                else {{ llm_text_class('told_apart.token_class') }}
-            end as token_class
-        )
-    from told_apart
-    left join billed_classes
-        on told_apart.billing_period = billed_classes.billing_period
-        and told_apart.provider_name = billed_classes.provider_name
-        and told_apart.model_id = billed_classes.model_id
+    {{ llm_in_billed_classes('told_apart', 'charges') }}
 
 ),
 

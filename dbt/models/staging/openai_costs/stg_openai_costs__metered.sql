@@ -120,12 +120,7 @@ final as (
             when matched.line_item is null then 'meter_not_in_llm_openai_meters'
         end as meter_reason,
         case
-            when coalesce(units.consumed_unit, 'Tokens') <> 'Tokens' then null
-            when parsed.modality not in ('audio', 'image') then matched.token_class
-            {% for class, parents in llm_modality_classes().items() -%}
-            when parsed.modality = '{{ class.split('_')[1] }}' and matched.token_class = '{{ parents[-1] }}' then '{{ class }}'
-            {% endfor -%}
-            else matched.token_class
+            when coalesce(units.consumed_unit, 'Tokens') = 'Tokens' then {{ llm_class_of_modality('matched.token_class', 'parsed.modality') }}
         end as token_class,
         coalesce(
             case when parsed.modality in ('audio', 'image') then upper(parsed.modality[1]) || parsed.modality[2:] || ' ' else '' end

@@ -15,10 +15,12 @@
     and {{ flow }}.price_gap is null
 {%- endmacro %}
 
-{# The rate of the flow's own day and prompt length. #}
+{# The rate of the flow's own day, hour and prompt length. #}
 {% macro llm_rate_holds(flow, rates) -%}
     {{ flow }}.charge_date >= {{ rates }}.valid_from
     and {{ flow }}.charge_date < {{ rates }}.valid_to
+    and {{ flow }}.from_minute_utc >= {{ rates }}.from_minute_utc
+    and {{ flow }}.to_minute_utc <= {{ rates }}.to_minute_utc
     and {{ context_from(flow ~ '.context_tier') }} >= {{ rates }}.context_from_tokens
     and {{ context_from(flow ~ '.context_tier') }} < {{ rates }}.context_to_tokens
 {%- endmacro %}

@@ -20,7 +20,8 @@
             model_id,
             token_class,
             any_value(base_model_id) as base_model_id,
-            any_value(standard_rate) as standard_rate
+            -- of prices by the hour a day has several: none of them is the day's
+            case when count(distinct standard_rate) = 1 then any_value(standard_rate) end as standard_rate
         from {{ ref('int_llm_priced_flows') }}
         where service_tier = 'provisioned'
         group by charge_date, host_provider_name, model_id, token_class

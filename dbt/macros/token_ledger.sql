@@ -72,6 +72,16 @@
     )
 {%- endmacro %}
 
+{# The minute of the UTC day in which a bucket of usage begins (or, with `ends`, the first after it); all day where the model has no prices by
+   the hour (`by_hour` says which has) or the bucket is a day. #}
+{% macro usage_minute(usage, by_hour, ends=false) -%}
+    case
+        when {{ by_hour }} and {{ usage }}.usage_grain = 'hour'
+            then date_diff('minute', cast({{ usage }}.charge_date as timestamp), {{ usage }}.usage_start at time zone 'UTC'){{ ' + 60' if ends }}
+        else {{ 1440 if ends else 0 }}
+    end
+{%- endmacro %}
+
 {# quantity x price per million, exact, rounded once to 12 decimals. #}
 {% macro cost_at(quantity, price_per_million) -%}
     cast({{ quantity }} * {{ price_per_million }} * cast(0.000001 as decimal(7, 6)) as decimal(38, 12))

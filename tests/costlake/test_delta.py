@@ -144,6 +144,14 @@ def test_a_table_without_files_reads_as_typed_and_empty(settings: Settings) -> N
     assert lake.connect().execute("SELECT count(*), sum(cost) FROM ops.notes").fetchall() == [(0, None)]
 
 
+def test_a_column_declared_since_the_table_was_written_reads_null(settings: Settings) -> None:
+    lake = Lake(settings)
+    lake.append(SPEC, rows(("a", "1")))
+    newer = TableSpec("ops", "notes", pa.schema([*SPEC.schema, ("note", TEXT)]), ("day",))
+    found = lake.connect().execute(f"SELECT day, cost, note, typeof(note) FROM ({lake.scan_sql('ops', 'notes', newer)})").fetchall()
+    assert found == [("a", Decimal(1), None, "VARCHAR")]
+
+
 def test_reading_ends_without_abort(settings: Settings) -> None:
     """delta-rs#2184: a process whose last act is a pyarrow scan of a Delta table aborts at exit in 10–90 % of runs."""
     import subprocess

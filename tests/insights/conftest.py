@@ -39,7 +39,8 @@ TOKENS = TableSpec("marts", "fct_token_economics_daily", _schema(
 MODELS = TableSpec("marts", "fct_model_economics_daily", _schema(
     "billing_period charge_date:date provider_name project_id model_id billing_currency request_count:count input_uncached_tokens:tokens "
     "input_cache_read_tokens:tokens input_cache_write_5m_tokens:tokens input_cache_write_1h_tokens:tokens output_tokens:tokens "
-    "cache_read_tokens_total:tokens input_tokens_total:tokens output_tokens_total:tokens effective_cost:money cost_per_request:money cost_per_million_tokens:money cache_hit_rate:money"
+    "cache_read_tokens_total:tokens input_tokens_total:tokens output_tokens_total:tokens "
+    "effective_cost:money cost_per_request:money cost_per_million_tokens:money cache_hit_rate:money"
 ))  # fmt: skip
 RECONCILIATION = TableSpec("ops", "reconciliation", pa.schema([
     *_schema(

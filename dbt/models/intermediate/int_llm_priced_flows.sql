@@ -1,7 +1,7 @@
 -- Tokens of model use by day and route, each with what a million of them cost at list: as used, at the standard tier, as batch, as input that
 -- no cache served, and as a cache read. Rates hold on the row's own day; a rate that nobody knows is null.
 {%- set key = ['billing_period', 'charge_date', 'route_id', 'host_provider_name', 'provider_name', 'project_id', 'model_id', 'base_model_id',
-    'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap'] %}
+    'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap', 'from_minute_utc', 'to_minute_utc'] %}
 {%- set rates = {
     'rate': 'rates.token_class = flows.token_class and rates.service_tier = flows.service_tier',
     'standard_rate': "rates.token_class = flows.token_class and rates.service_tier = 'standard'",

@@ -1,7 +1,7 @@
 -- The organisation's own tokens priced on every route that offers the model: flow x option, with the rates of the flow's own day.
 -- The route that was used is an option like the others, and always there.
 {%- set columns = ['billing_period', 'charge_date', 'route_id', 'own_scope', 'host_provider_name', 'provider_name', 'project_id', 'model_id',
-    'base_model_id', 'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap', 'tokens'] %}
+    'base_model_id', 'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap', 'from_minute_utc', 'to_minute_utc', 'tokens'] %}
 {%- set rates = {
     'rate': 'rates.token_class = offered.token_class and rates.service_tier = offered.service_tier',
     'batch_rate': "rates.token_class = offered.token_class and rates.service_tier = 'batch'",

@@ -6,7 +6,7 @@
     )
 }}
 -- The token ledger: what was used, class by class, at the list price of its own day. Each row of usage meets at most one price: those of
--- a key are disjoint in time and prompt length. What has no price keeps its quantity, with the reason.
+-- a key are disjoint in time (of a price by the hour: within the day) and prompt length. What has no price keeps its quantity, with the reason.
 {%- set dimensions = [
     'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_role', 'is_counted', 'provider_name', 'account_id',
     'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope', 'price_gap'
@@ -57,7 +57,8 @@ known as (
         provider_name,
         model_id,
         list(distinct token_class) as token_classes,
-        bool_or(priced_as is null and token_class in ('{{ llm_modality_classes().keys() | join("', '") }}')) as prices_modalities
+        bool_or(priced_as is null and token_class in ('{{ llm_modality_classes().keys() | join("', '") }}')) as prices_modalities,
+        list(distinct token_class || '/' || service_tier) filter (where to_minute_utc - from_minute_utc < 1440) as by_hour
     from book
     where price_usd_per_million is not null
     group by provider_name, model_id
@@ -69,6 +70,9 @@ placed as (
     select
         summed.*,
         known.token_classes,
+        known.by_hour,
+        {{ usage_minute('summed', 'known.by_hour is not null') }} as from_minute_utc,
+        {{ usage_minute('summed', 'known.by_hour is not null', ends=true) }} as to_minute_utc,
         coalesce(known.prices_modalities and {{ price_gap_covers('summed.price_gap', 'summed.token_class') }}, false) as is_mixed,
         -- a region without a price of its own costs what the world pays; what is mixed is priced nowhere
         case when not is_mixed then coalesce(regional.region_scope, 'global') end as price_region
@@ -103,6 +107,8 @@ priced as (
         and placed.price_region = book.region_scope
         and placed.charge_date >= book.valid_from
         and placed.charge_date < book.valid_to
+        and placed.from_minute_utc >= book.from_minute_utc
+        and placed.to_minute_utc <= book.to_minute_utc
         and placed.prompt_tokens >= book.context_from_tokens
         and placed.prompt_tokens < book.context_to_tokens
 
@@ -132,6 +138,7 @@ final as (
             when priced.token_classes is null then 'model_not_in_price_book'
             when priced.token_class = 'requests' then 'requests_are_not_billed'
             when not list_contains(priced.token_classes, priced.token_class) then 'class_not_in_price_book'
+            when list_contains(priced.by_hour, priced.token_class || '/' || priced.service_tier) then 'bucket_spans_prices_by_hour'
             else 'tier_not_in_price_book'
         end as price_reason
     from priced

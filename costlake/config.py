@@ -91,6 +91,8 @@ class Export(BaseModel):
         billing_account_name: its display name.
         credential: reference to what opens the store, never the secret itself; None takes the store's own default chain.
         amortized_by: for an export of actual cost, the id of the export that holds the amortized cost of the same account.
+        provisioned_deployments: of a gateway, the ids of the deployments that are paid for by the hour (Azure PTU, Vertex GSU): its log
+            says which deployment answered, not how that is paid for. It counts for deliveries that are loaded from then on.
         pull: how its deliveries are pulled from an API; None where somebody else writes them.
     """
 
@@ -105,6 +107,7 @@ class Export(BaseModel):
     billing_account_name: str | None = None
     credential: str | None = None
     amortized_by: str | None = None
+    provisioned_deployments: tuple[str, ...] = ()
     pull: Pull | None = None
 
     @field_validator("id")

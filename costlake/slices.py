@@ -25,6 +25,7 @@ from costlake.delta import Lake
 if TYPE_CHECKING:
     import duckdb
 
+_SOURCE_KINDS = ("focus_sources", "token_sources", "activity_sources", "fault_sources")
 _BUILD_PARTS = ("models", "macros", "seeds", "dbt_project.yml")
 _ALL_PARTS = (*_BUILD_PARTS, "tests", "profiles.yml")
 _PROJECT_SUFFIXES = {".sql", ".yml", ".csv"}
@@ -57,6 +58,10 @@ class Work:
         return bool(self.changed or self.dead or self.periods)
 
 
+BronzeFiles = Mapping[str, Mapping[Slice, list[str]]]
+"""Bronze table → slice → the names of its files."""
+
+
 def project_hash(dbt_dir: Path, *, with_tests: bool = False) -> str:
     """Hash of everything in the dbt project that decides what a row becomes; with its tests and profile, of the whole project."""
     digest = hashlib.sha256()
@@ -69,26 +74,39 @@ def project_hash(dbt_dir: Path, *, with_tests: bool = False) -> str:
     return digest.hexdigest()[:16]
 
 
-def bronze_fingerprints(lake: Lake, dbt_dir: Path) -> dict[Slice, str]:
-    """Today's fingerprint of every slice in bronze: what it is made of and what makes it."""
+def bronze_files(lake: Lake, dbt_dir: Path) -> BronzeFiles:
+    """The file names of every slice of every bronze table that a staging model of costs, usage or activity reads."""
+    tables = [table for kind in _SOURCE_KINDS for table in _variables(dbt_dir)[kind]]
+    return {table: _files_by_slice(lake, table) for table in dict.fromkeys(tables)}
+
+
+def sources_to_build(bronze: BronzeFiles, changed: Iterable[Slice] | None, dbt_dir: Path) -> list[str]:
+    """The sources (bronze tables) whose staging models a build needs: those with a changed slice, or with any for None.
+
+    Those that FOCUS or a test names whatever the lake holds (vars fault_sources, activity_sources) are always among them.
+    """
+    always = {table for kind in ("fault_sources", "activity_sources") for table in _variables(dbt_dir)[kind]}
+    touched = None if changed is None else set(changed)
+    return sorted(table for table, files in bronze.items() if table in always or (files if touched is None else touched & files.keys()))
+
+
+def bronze_fingerprints(bronze: BronzeFiles, dbt_dir: Path) -> dict[Slice, str]:
+    """Today's fingerprint of every slice of costs or usage: what it is made of and what makes it."""
     project = project_hash(dbt_dir)
-    variables = yaml.safe_load((dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
-    focus_tables, token_tables = variables["focus_sources"], variables["token_sources"]
-    own = {table: _files_by_slice(lake, table) for table in [*focus_tables, *token_tables]}
+    focus_tables, token_tables = (_variables(dbt_dir)[kind] for kind in ("focus_sources", "token_sources"))
     prints: dict[Slice, list[str]] = {}
-    for table, slices in own.items():
-        usage = [own[other] for other in token_tables if other != table and _provider(other) == _provider(table)]
-        for slice_, names in slices.items():
+    for table in dict.fromkeys([*focus_tables, *token_tables]):
+        usage = [bronze[other] for other in token_tables if other != table and _provider(other) == _provider(table)]
+        for slice_, names in bronze[table].items():
             joined = [n for tables in usage for s, ns in tables.items() if s.billing_period == slice_.billing_period for n in ns]
             prints.setdefault(slice_, []).extend([*names, *(joined if table in focus_tables else [])])
     return {slice_: hashlib.sha256("\n".join([project, *sorted(names)]).encode()).hexdigest()[:20] for slice_, names in prints.items()}
 
 
-def mart_fingerprints(lake: Lake, focus: Mapping[Slice, str], dbt_dir: Path) -> dict[Slice, str]:
+def mart_fingerprints(lake: Lake, bronze: BronzeFiles, focus: Mapping[Slice, str], dbt_dir: Path) -> dict[Slice, str]:
     """What the marts are made of: FOCUS as built, the exchange rates of each slice's month, and for usage the prices of the month."""
     exchanged = rates.month_fingerprints(lake)
-    token_tables = yaml.safe_load((dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["token_sources"]
-    used = {slice_ for table in token_tables for slice_ in _files_by_slice(lake, table)}
+    used = {slice_ for table in _variables(dbt_dir)["token_sources"] for slice_ in bronze[table]}
     priced = prices.month_fingerprints(lake, {slice_.billing_period for slice_ in used})
     # whether a gateway's usage counts depends on all the usage of the month
     together: dict[str, list[str]] = {}
@@ -157,6 +175,12 @@ def _files_by_slice(lake: Lake, table: str) -> dict[Slice, list[str]]:
         values = dict(part.split("=", 1) for part in path.parts if "=" in part)
         found.setdefault(Slice(values["_source_id"], values["_billing_period"]), []).append(path.name)
     return found
+
+
+def _variables(dbt_dir: Path) -> dict[str, list[str]]:
+    """The vars of dbt_project.yml that name sources."""
+    found = yaml.safe_load((dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    return {kind: found.get(kind, []) for kind in _SOURCE_KINDS}
 
 
 def _provider(table: str) -> str:

@@ -32,7 +32,8 @@ def ledger_suite(rebuild: str) -> Suite:
         no_rows(
             "used_models_have_a_price",
             "SELECT provider_name, model_id, service_tier, token_class, price_reason, sum(quantity) AS quantity, min(charge_date) AS since"
-            f" FROM {{batch}} WHERE list_cost_usd IS NULL AND price_reason NOT IN {_NOT_BILLED} GROUP BY ALL ORDER BY quantity DESC",
+            f" FROM {{batch}} WHERE list_cost_usd IS NULL AND price_reason NOT IN {_NOT_BILLED}"
+            " AND service_tier IS DISTINCT FROM 'provisioned' GROUP BY ALL ORDER BY quantity DESC",
             "update genai-prices, or give the price with its first day in config/prices/llm.yml; then `costlake prices`",
             severity="warn",
         ),

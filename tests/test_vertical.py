@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, vertical.Ve
     return settings, result, expected
 
 
+def _rounded(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("1e-12"), ROUND_HALF_UP)
+
+
 def _versions(settings: Settings) -> dict[str, int | None]:
     lake = Lake(settings)
     return {f"{layer}.{name}": lake.version(layer, name) for layer in LAYERS for name in lake.tables(layer)}
@@ -58,6 +62,52 @@ def test_the_marts_hold_what_the_vendors_billed(ran: Any) -> None:
     }
     assert len(wanted) == len(BILLS) * MONTHS
     assert marts == wanted
+
+
+def test_bought_throughput_is_shown_with_what_it_served_and_what_spilled_over(ran: Any) -> None:
+    """Worked out from the gateway's own dump: a PTU of gpt-4.1 carries 3 000 input tokens a minute, output weighs 4, cache 0."""
+    settings, _, _ = ran
+    dump = settings.config_dir / "gateway" / "2026-10" / "spend_logs.parquet"
+    day, cached = (
+        "CAST(startTime AT TIME ZONE 'UTC' AS DATE) AS day",
+        "CAST(metadata->'usage_object'->'prompt_tokens_details'->>'cached_tokens' AS BIGINT)",
+    )
+    weighed = f"prompt_tokens - {cached} + 4 * completion_tokens"
+    units, spilled = ("model_id = 'azure-gpt-4-1-ptu'", "model_id = 'azure-gpt-4-1-standard'")
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    expected = connection.execute(
+        f"SELECT {day}, sum({weighed}) FILTER ({units}), sum(prompt_tokens + completion_tokens) FILTER ({units}),"
+        f" sum(2 * (prompt_tokens - {cached}) + 0.5 * {cached} + 8 * completion_tokens) FILTER ({units}),"
+        f" sum(prompt_tokens + completion_tokens) FILTER ({spilled}) FROM read_parquet('{dump}') GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    busiest = connection.execute(
+        f"SELECT {day}, sum({weighed}) FROM read_parquet('{dump}') WHERE {units} GROUP BY 1, date_trunc('hour', startTime) ORDER BY 1, 2"
+    ).fetchall()
+    found = Lake(settings).connect().execute(
+        "SELECT charge_date, provisioned_units, utilisation, tokens_served, served_at_payg_usd, spill_over_tokens_at_most,"
+        " cost_per_million_tokens, break_even_utilisation, busiest_hour_utilisation FROM marts.fct_provisioned_throughput"
+        " WHERE billing_period = '2026-10' AND provisioned_unit_type = 'PTU' AND model_id = 'gpt-4.1' ORDER BY 1"
+    ).fetchall()  # fmt: skip
+    assert len(found) == len(expected) == 31
+    capacity, cost, peaks = 50 * 3_000 * 60 * 24, Decimal(1200), dict(busiest)
+    for row, (date, used, served, micro_dollars, over) in zip(found, expected, strict=True):
+        worth = Decimal(micro_dollars) / 1_000_000
+        assert row[:2] == (date, 50)
+        assert row[2] == _rounded(Decimal(used) / capacity)
+        assert row[3:6] == (served, worth, over)
+        assert row[6] == _rounded(cost * 1_000_000 / served)
+        assert abs(row[7] - row[2] * cost / worth) < Decimal("1e-10")
+        assert row[8] == _rounded(Decimal(peaks[date]) * 24 / capacity)
+    assert any(row[5] for row in found)
+    assert max(row[8] for row in found) > Decimal("0.95") > max(row[2] for row in found), "full at noon, idle at night"
+
+
+def test_the_report_shows_bought_throughput(ran: Any) -> None:
+    _, result, _ = ran
+    page = result.report.read_text(encoding="utf-8")
+    assert "Provisioned throughput" in page
+    assert "gpt-4.1" in page[page.index("Provisioned throughput") :]
 
 
 def test_every_source_reconciles_exactly_or_names_its_residual(ran: Any) -> None:

@@ -6,6 +6,12 @@
     ]) }}
 {%- endmacro %}
 
+{# Whether a row of fct_token_usage is of no account to money: requests are billed by few, and of an unknown model nobody knows that they are;
+   counted as unpriced they would be added to its tokens. #}
+{% macro counts_requests_only() -%}
+    token_class = 'requests' and coalesce(price_reason, '') in ('requests_are_not_billed', 'model_not_in_price_book')
+{%- endmacro %}
+
 {# The metric of usage that a meter of a bill counts; null for meters that no usage report counts. #}
 {% macro metric_of_meter(meter_kind) -%}
     case {{ meter_kind }}
@@ -38,6 +44,30 @@
         else 'unexplained'
     end
 {%- endmacro %}
+
+{# CTE `said_alike`: the relation with models that only bill or only usage calls so under the name that seed ai_models makes of theirs. A bill
+   may say "GPT-4o" of what the usage report calls gpt-4o-2024-11-20, or the old name of a renamed model a day longer. #}
+{% macro said_alike_ctes(relation, key) %}
+    ai_said as (
+        select distinct model_id as model_said from {{ relation }}
+    ),
+
+    {{ ai_model_ctes() }},
+
+    said_alike as (
+        select {{ relation }}.* replace (coalesce(models.model_id, {{ relation }}.model_id) as model_id)
+        from {{ relation }}
+        left join (
+            select {{ key | join(', ') }}
+            from {{ relation }}
+            group by {{ key | join(', ') }}
+            having sum(billed_rows) = 0 or sum(used_rows) = 0
+        ) as alone
+            on {{ same_keys(key, relation, 'alone') }}
+        left join ai_models_known as models
+            on alone.model_id = models.model_said
+    )
+{% endmacro %}
 
 {# Bill and usage of each charge class side by side, with what tells why they differ. #}
 {% macro sums_of_both_sides(relation, key) -%}

@@ -39,6 +39,11 @@
     end
 {%- endmacro %}
 
+{# Columns of all input that no cache served, as a list to sum. #}
+{% macro llm_input_but_reads() -%}
+    [{% for class in llm_token_classes() if class.startswith('input') and not class.endswith('cache_read') %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}]
+{%- endmacro %}
+
 {# Columns of all classes that begin with `prefix` and end with `suffix`, as a list to sum. #}
 {% macro llm_class_columns(prefix, suffix='') -%}
     [{% for class in llm_token_classes() if class.startswith(prefix) and class.endswith(suffix) %}{{ class }}_tokens{{ ', ' if not loop.last }}{% endfor %}]

@@ -1,157 +1,83 @@
 {# The parts of fct_provisioned_throughput that need room. #}
 
-{# Tokens of tier `provisioned` by route, model and the hour or day that counts them, with what they would have cost by the token. #}
-{% macro provisioned_tokens() -%}
-    select
-        coalesce(routes.route_id, {{ llm_slug('usage.provider_name') }}) as route_id,
-        flows.base_model_id,
-        usage.usage_start,
-        usage.usage_grain,
-        sum(usage.quantity) filter (where usage.token_class like 'input%' and usage.token_class not like '%cache_read') as input_tokens,
-        sum(usage.quantity) filter (where usage.token_class like 'input%cache_read') as cache_read_tokens,
-        sum(usage.quantity) filter (where usage.token_class like 'output%') as output_tokens,
-        {{ known_sum(llm_cost('usage.quantity', 'flows.standard_rate')) }} as payg_usd
-    from {{ ref('fct_token_usage') }} as usage
-    left join {{ ref('llm_routes') }} as routes on usage.provider_name = routes.host_provider_name
-    left join (
+{# CTEs `ai_said`, `ai_models_known` and `served`: tokens of tier `provisioned` by route, model and the hour or day that counts them. #}
+{% macro provisioned_served_ctes() %}
+    used as (
+        select * from {{ ref('fct_token_usage') }}
+        where
+            service_tier = 'provisioned'
+            and token_class in ('{{ llm_token_classes() | join("', '") }}')
+    ),
+
+    ai_said as (
+        select distinct model_id as model_said from used
+    ),
+
+    {{ ai_model_ctes() }},
+
+    served as (
         select
-            charge_date,
-            host_provider_name,
-            model_id,
-            token_class,
-            any_value(base_model_id) as base_model_id,
-            -- of prices by the hour a day has several: none of them is the day's
-            case when count(distinct standard_rate) = 1 then any_value(standard_rate) end as standard_rate
-        from {{ ref('int_llm_priced_flows') }}
-        where service_tier = 'provisioned'
-        group by charge_date, host_provider_name, model_id, token_class
-    ) as flows
-        on usage.charge_date = flows.charge_date
-        and usage.provider_name = flows.host_provider_name
-        and usage.model_id is not distinct from flows.model_id
-        and usage.token_class = flows.token_class
-    where
-        usage.service_tier = 'provisioned'
-        and usage.token_class in ('{{ llm_token_classes() | join("', '") }}')
-    group by 1, 2, 3, 4
-{%- endmacro %}
-
-{# From `claimed` (purchases x what they may have served) and `spilled` to the mart's columns. A meter that names no model (Azure's) is for the
-   one model that was served meanwhile, if it was one. #}
-{% macro provisioned_columns(grain) -%}
-{%- set amounts = ['provisioned_unit_hours', 'unused_commitment_hours', 'effective_cost', 'line_count'] -%}
-matched as (
-
-    select
-        {{ (grain + amounts) | join(', ') }},
-        cast((epoch(period_end) - epoch(period_start)) / 3600 as decimal(18, 6)) as period_hours,
-        count(distinct base_model_id) as served_models,
-        bool_or(has_rivals) as has_rivals,
-        -- a day's tokens say nothing of one of its hours
-        coalesce(bool_or(coalesce(usage_grain, 'day') <> 'hour' and usage_start is not null), false)
-        and epoch(period_end) - epoch(period_start) < 86400 as is_too_coarse,
-        coalesce(billed_model_id, case when count(distinct base_model_id) = 1 then min(base_model_id) end) as model_id,
-        cast(sum(coalesce(input_tokens, 0)) filter (where usage_start is not null) as decimal(38, 0)) as input_tokens,
-        cast(sum(coalesce(cache_read_tokens, 0)) filter (where usage_start is not null) as decimal(38, 0)) as cache_read_tokens,
-        cast(sum(coalesce(output_tokens, 0)) filter (where usage_start is not null) as decimal(38, 0)) as output_tokens,
-        {{ known_sum('payg_usd', 'usage_start is not null') }} as payg_usd
-    from claimed
-    group by {{ (grain + amounts) | join(', ') }}
-
-),
-
-judged as (
-
-    select
-        matched.* replace (
-            {%- for column in ['input_tokens', 'cache_read_tokens', 'output_tokens', 'payg_usd'] %}
-            case when not has_rivals and not is_too_coarse and served_models > 0 then {{ column }} end as {{ column }}{{ ',' if not loop.last }}
+            coalesce(routes.route_id, {{ llm_slug('used.provider_name') }}) as route_id,
+            used.model_id as served_name,
+            coalesce(models.model_id, used.model_id) as served_model_id,
+            used.charge_date as served_on,
+            used.usage_start,
+            used.usage_grain,
+            {%- for class in llm_token_classes() %}
+            coalesce(sum(used.quantity) filter (where used.token_class = '{{ class }}'), 0) as {{ class }}_tokens{{ ',' if not loop.last }}
             {%- endfor %}
-        ),
-        case
-            when has_rivals then 'several_purchases_claim_the_tokens'
-            when is_too_coarse then 'tokens_known_by_day_only'
-            when served_models = 0 then 'no_usage_report_of_tier_provisioned'
-        end as served_reason,
-        capacity.tokens_per_minute,
-        capacity.output_weight,
-        capacity.cache_read_weight,
-        coalesce(nullif(capacity.capacity_reason, ''), nullif(whole_unit.capacity_reason, '')) as seed_reason,
-        spill.tokens as spill_over
-    from matched
-    left join {{ ref('llm_provisioned_capacity') }} as capacity
-        on matched.provisioned_unit_type = capacity.provisioned_unit_type
-        and matched.model_id = capacity.model_id
-    left join {{ ref('llm_provisioned_capacity') }} as whole_unit
-        on matched.provisioned_unit_type = whole_unit.provisioned_unit_type
-        and coalesce(whole_unit.model_id, '') = ''
-    left join (
+        from used
+        left join {{ ref('llm_routes') }} as routes on used.provider_name = routes.host_provider_name
+        left join ai_models_known as models on used.model_id = models.model_said
+        group by 1, 2, 3, 4, 5, 6
+    )
+{% endmacro %}
+
+{# CTE `worth`: of each claimed row what its tokens weigh on the units and cost by the token: at the standard rate of the same route and scope that
+   day (the account's own bill, else the price book; of a model as reported nobody knows that it is the one on the units). #}
+{% macro provisioned_worth_ctes() %}
+    rates as (
         select
-            matched.period_start,
-            matched.period_end,
-            matched.route_id,
-            matched.model_id,
-            sum(spilled.tokens) as tokens
-        from (select distinct period_start, period_end, route_id, model_id from matched) as matched
-        inner join spilled
-            on matched.route_id = spilled.route_id
-            and matched.model_id = spilled.base_model_id
-            and spilled.charge_date >= {{ utc_date('matched.period_start') }}
-            and spilled.charge_date < {{ utc_date('matched.period_end') }}
+            asked.*,
+            {%- for class in llm_token_classes() %}
+            arg_min(known.usd_per_million, 2 * known.rate_order + case when known.option_scope = '' then 1 else 0 end)
+                filter (where known.token_class = '{{ class }}') as {{ class }}_rate{{ ',' if not loop.last }}
+            {%- endfor %}
+        from (select distinct route_id, region_scope, unit_model_id, served_on from claimed where served_on is not null) as asked
+        left join {{ ref('int_llm_route_rates') }} as known
+            on asked.route_id = known.route_id
+            and asked.unit_model_id = known.base_model_id
+            and known.equivalence = 'same'
+            and known.service_tier = 'standard'
+            and known.price_scope = 'global'
+            and known.context_from_tokens = 0
+            and known.rate_order <> 2
+            and known.option_scope in ('', coalesce(asked.region_scope, ''))
+            and known.valid_from <= asked.served_on
+            and asked.served_on < known.valid_to
+            -- a price by the hour is not the day's
+            and known.to_minute_utc - known.from_minute_utc = 1440
         group by all
-    ) as spill
-        on {{ same_keys(['period_start', 'period_end', 'route_id', 'model_id'], 'matched', 'spill') }}
+    ),
 
-),
-
-measured as (
-
-    select
-        *,
-        cast(input_tokens + cache_read_tokens + output_tokens as decimal(38, 0)) as tokens_served,
-        cast(input_tokens + cache_read_tokens * cache_read_weight + output_tokens * output_weight as decimal(38, 12)) as used_equivalents,
-        cast(provisioned_unit_hours * 60 * tokens_per_minute as decimal(38, 12)) as capacity_equivalents
-    from judged
-
-)
-
-select
-    {{ grain | join(', ') }},
-    period_hours,
-    provisioned_unit_hours,
-    {{ exact_quotient('provisioned_unit_hours', 'period_hours') }} as provisioned_units,
-    unused_commitment_hours,
-    line_count,
-    effective_cost,
-    model_id,
-    case when model_id is null and served_models > 1 then 'several_models_share_the_units' when model_id is null then 'meter_names_no_model' end as model_reason,
-    input_tokens,
-    cache_read_tokens,
-    output_tokens,
-    tokens_served,
-    served_reason,
-    case when output_weight is not null then capacity_equivalents end as capacity_token_equivalents,
-    used_equivalents as used_token_equivalents,
-    case when output_weight is not null then {{ exact_quotient('used_equivalents', 'capacity_equivalents') }} end as utilisation,
-    case
-        when provisioned_unit_hours is null then 'charge_counts_no_unit_hours'
-        when output_weight is not null then null
-        else coalesce(seed_reason, case when model_id is null then 'no_model_to_know_a_unit_by' else 'model_not_in_llm_provisioned_capacity' end)
-    end as capacity_reason,
-    case when period_hours >= 24 then cast(spill_over as decimal(38, 0)) end as spill_over_tokens_at_most,
-    {{ exact_quotient('effective_cost', 'tokens_served * 0.000001') }} as cost_per_million_tokens,
-    payg_usd as served_at_payg_usd,
-    case when billing_currency = 'USD' then {{ exact_quotient('effective_cost', 'payg_usd') }} end as cost_to_payg_ratio,
-    case
-        when billing_currency = 'USD' and output_weight is not null
-            then cast({{ exact_quotient('used_equivalents', 'capacity_equivalents') }} * {{ exact_quotient('effective_cost', 'payg_usd') }} as decimal(38, 12))
-    end as break_even_utilisation,
-    case
-        when tokens_served is null then served_reason
-        when billing_currency <> 'USD' then 'billed_in_another_currency'
-        when payg_usd is null then 'no_pay_as_you_go_price'
-        when payg_usd = 0 then 'nothing_was_served'
-        when output_weight is null or coalesce(provisioned_unit_hours, 0) = 0 then 'capacity_not_known'
-    end as break_even_reason
-from measured
-{%- endmacro %}
+    worth as (
+        select
+            claimed.*,
+            cast(
+                list_sum({{ llm_input_but_reads() }}) + list_sum({{ llm_class_columns('input', 'cache_read') }}) * capacity.cache_read_weight
+                + list_sum({{ llm_class_columns('output') }}) * capacity.output_weight as decimal(38, 12)
+            ) as used_equivalents,
+            cast(
+                {%- for class in llm_token_classes() %}
+                case when claimed.{{ class }}_tokens = 0 then 0 else {{ llm_cost('claimed.' ~ class ~ '_tokens', 'rates.' ~ class ~ '_rate') }} end{{ ' +' if not loop.last }}
+                {%- endfor %}
+                as decimal(38, 12)
+            ) as payg_usd
+        from claimed
+        left join rates
+            on {{ same_keys(['route_id', 'region_scope', 'unit_model_id', 'served_on'], 'claimed', 'rates') }}
+        left join {{ ref('llm_provisioned_capacity') }} as capacity
+            on claimed.provisioned_unit_type = capacity.provisioned_unit_type
+            and claimed.unit_model_id = capacity.model_id
+    )
+{% endmacro %}

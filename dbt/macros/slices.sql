@@ -43,3 +43,9 @@
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
 {% endmacro %}
+
+{# The sources of a var that this run builds: a lake has few of them, and the staging models of the others may not exist. #}
+{% macro built(sources) -%}
+    {%- set chosen = var('built_sources', none) -%}
+    {{ return(var(sources) if chosen is none else var(sources) | select('in', chosen) | list) }}
+{%- endmacro %}

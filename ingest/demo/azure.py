@@ -12,11 +12,14 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 from costlake.periods import BillingPeriod
-from ingest.demo.clouds import SERVING, STEADY, TOKENS, TRAINING, Use, plain, uses_of
+from ingest.demo import gateway
+from ingest.demo.clouds import FLAT, SERVING, STEADY, TOKENS, TRAINING, Use, plain, uses_of
+from ingest.demo.prices import MILLION
 from ingest.demo.shape import opaque
 from ingest.demo.totals import Totals
 
@@ -57,17 +60,23 @@ USES = (
     _tokens("gpt 4o 0806 cached Inp glbl Tokens", "1K", "0.00125", 240_000),
     _tokens("GPT 5 Inpt Glbl", "1M", "1.25", 690.0, "platform"),
     _tokens("GPT 5 opt Glbl", "1M", "10", 74.0, "platform"),
-    Use("aoai-ptu", "Provisioned Managed Global Unit", "Cognitive Services", "1 Hour", Decimal(1), 1200.0, STEADY, _OPENAI, "product",
-        digits=0, cap=Decimal(1200)),
+    Use("aoai-ptu", "Provisioned Managed Global Unit", "Cognitive Services", "1 Hour", Decimal(1), 24.0 * gateway.UNITS, FLAT, _OPENAI,
+        "product", digits=0),
     Use("blob-hot", "Hot LRS Data Stored", "Storage", "1 GB/Month", Decimal("0.0184"), 610.0, SERVING,
         f"{_GROUP}/data/providers/Microsoft.Storage/storageAccounts/costlakedemolake", "data", digits=3),
 )  # fmt: skip
+# what the units of the gateway's model did not take, billed by the token
+_SPILL_OVER = {
+    "uncached": _tokens("GPT 4.1 Inpt Glbl", "1M", "2", 0),
+    "cache_read": _tokens("GPT 4.1 cchd Inpt Glbl", "1M", "0.5", 0),
+    "output": _tokens("GPT 4.1 opt Glbl", "1M", "8", 0),
+}
 Row = dict[str, str]
 
 
 def write_month(root: Path, seed: int, period: BillingPeriod, last_month: str) -> tuple[Totals, Totals]:
     """Write both exports of a month; returns the control totals of actual (the reservation's purchase alone) and of amortised."""
-    used = list(uses_of(seed, "azure", USES, period, last_month))
+    used = [*uses_of(seed, "azure", USES, period, last_month), *_spilled(seed, period, last_month)]
     covered = [(day, use, quantity) for day, use, quantity in used if use.committed_rate is not None]
     hours = sum((quantity for _, _, quantity in covered), Decimal(0)) + _UNUSED_HOURS
     committed = covered[0][1].committed_rate or Decimal(0)
@@ -80,6 +89,12 @@ def write_month(root: Path, seed: int, period: BillingPeriod, last_month: str) -
         _write(root, name, kind, period, rows)
     usage = sum((quantity * use.rate for _, use, quantity in used if use.committed_rate is None), Decimal(0))
     return Totals(len(actual), purchase, Decimal(0)), Totals(len(amortised), usage, usage + purchase)
+
+
+def _spilled(seed: int, period: BillingPeriod, last_month: str) -> Iterator[tuple[dt.date, Use, Decimal]]:
+    for day, tokens in gateway.spill_over(seed, period, last_month).items():
+        for name, use in _SPILL_OVER.items():
+            yield day, use, Decimal(getattr(tokens, name)) / MILLION
 
 
 def _usage(period: BillingPeriod, day: dt.date, use: Use, quantity: Decimal, *, amortised: bool) -> Row:

@@ -1,8 +1,9 @@
 """The whole demo estate: seed → vendor files, `accounts.yml` that declares the exports, `expected.json` with control totals.
 
 Layout: `aws/` (plays the bucket), `openai/{usage,costs}/YYYY-MM/`, `anthropic/{usage,costs}/YYYY-MM/`, `azure/exports/{actual,amortized}/`,
-`gcp/partition_date=…/`, `oci/reports/cost-csv/`, `nimbus/YYYY-MM/` (a vendor's FOCUS files, in euros). The same seed gives the same bytes;
-nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and touches nothing else.
+`gcp/partition_date=…/`, `oci/reports/cost-csv/`, `gateway/YYYY-MM/` (LiteLLM's log), `nimbus/YYYY-MM/` (a vendor's FOCUS files, in
+euros). The same seed gives the same bytes; nothing here reads a clock. `delivery=2` plays AWS's restatement of one closed month and
+touches nothing else.
 
 Run alone: python -c "from pathlib import Path; from ingest.demo import write_demo; print(write_demo(Path('demo'), progress=print).root)"
 """
@@ -10,7 +11,7 @@ Run alone: python -c "from pathlib import Path; from ingest.demo import write_de
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import yaml
 
 from costlake.errors import ConfigError
 from costlake.periods import BillingPeriod
-from ingest.demo import anthropic, aws, azure, gcp, neocloud, oci, openai
+from ingest.demo import anthropic, aws, azure, gateway, gcp, neocloud, oci, openai
 from ingest.demo.aws_bill import bill_lines
 from ingest.demo.aws_catalog import ACCOUNTS, PAYER, SPIKE_ACCOUNT, SPIKE_SERVICE
 from ingest.demo.shape import periods_until, redelivered_period, spike_date
@@ -28,7 +29,7 @@ from ingest.demo.totals import Totals
 FIRST, SECOND = 1, 2
 AWS_EXPORT = "aws-main"
 ACCOUNTS_FILE, EXPECTED_FILE = "accounts.yml", "expected.json"
-EXPORTS: tuple[dict[str, str], ...] = (
+EXPORTS: tuple[dict[str, Any], ...] = (
     {
         "id": AWS_EXPORT,
         "source": "aws_cur2",
@@ -79,6 +80,13 @@ EXPORTS: tuple[dict[str, str], ...] = (
     {"id": "azure-amortized", "source": "azure_amortized", "location": "azure/exports/amortized", "owner": "platform"},
     {"id": "gcp-billing", "source": "gcp_billing", "location": "gcp", "owner": "research"},
     {"id": "oci-cost", "source": "oci_cost", "location": "oci/reports/cost-csv", "owner": "research"},
+    {
+        "id": "gateway",
+        "source": "litellm_requests",
+        "location": "gateway",
+        "owner": "product",
+        "provisioned_deployments": [gateway.PROVISIONED],
+    },
     {"id": "nimbus", "source": "focus_files", "location": "nimbus", "owner": "research"},
 )
 
@@ -141,11 +149,13 @@ def _write_all(root: Path, seed: int, periods: list[BillingPeriod], last_month: 
             *azure.write_month(root / "azure", *where),
             gcp.write_month(root / "gcp", *where),
             oci.write_month(root / "oci", *where),
+            gateway.write_month(root / "gateway", *where),
             neocloud.write_month(root / "nimbus", *where),
         )
         for export, total in zip(first, written, strict=True):
-            first[export][period.label] = total.as_json()
-        say(f"{period}: {_said(*written[:-1])}, {_said(written[-1], currency='EUR')} ({number} of {len(periods)})")
+            if total is not None:  # of a vendor that was there
+                first[export][period.label] = total.as_json()
+        say(f"{period}: {_said(written[:-1])}, {_said(written[-1:], currency='EUR')} ({number} of {len(periods)})")
     again = redelivered_period(periods)
     restated = aws.month_totals(bill_lines(seed, again, last_month, restated=True))
     return {
@@ -161,8 +171,8 @@ def _write_all(root: Path, seed: int, periods: list[BillingPeriod], last_month: 
     }
 
 
-def _said(*totals: Totals, currency: str = "USD") -> str:
-    bills = [total for total in totals if total.billed is not None]
+def _said(totals: Iterable[Totals | None], currency: str = "USD") -> str:
+    bills = [total for total in totals if total is not None and total.billed is not None]
     billed = sum(total.billed or 0 for total in bills)
     return f"{sum(total.rows for total in bills):,} cost rows, {billed:,.2f} {currency}"
 

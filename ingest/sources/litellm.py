@@ -9,7 +9,8 @@ Documented (LiteLLM 1.109.1, schema.prisma; `Usage` of its types): the columns; 
 the provider's own semantics (its Anthropic adapter adds them); that `spend` is the proxy's estimate out of its price map; that `api_key`
 is a hash; that `cache_hit` = 'True' is an answer out of the proxy's own cache, which no provider has been asked for.
 Inferred: that times without zone are UTC; that a row whose cache tokens exceed its prompt_tokens was written by something that logs
-Anthropic's own numbers, which are disjoint (staging; bronze keeps what was sent).
+Anthropic's own numbers, which are disjoint (staging; bronze keeps what was sent). No column tells how a deployment is paid for:
+which ones are provisioned throughput is declared in config (`provisioned_deployments`).
 
 Prompts: `messages`, `response`, `proxy_server_request` and all of `metadata` but the token counts never reach landing, and users are
 pseudonyms there already (ingest.redaction, decision 0026).
@@ -18,6 +19,7 @@ Run alone: costlake ingest path/to/spend_logs.parquet
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,7 @@ from costlake.tables import BRONZE_MONEY, COUNT, TEXT, TIMESTAMP, bronze_table
 from ingest.handovers import find_handovers
 from ingest.persons import stand_ins
 from ingest.redaction import Redaction, keep_columns
-from ingest.source import Source
+from ingest.source import Delivery, LandedObject, LoadContext, Opened, Source
 from ingest.tabular import Shape
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ _EXPECTED = "the columns of LiteLLM_SpendLogs (request_id, startTime, model, pro
 _TABLE = bronze_table(
     "litellm_requests",
     [
-        *(pa.field(name, TEXT) for name in (*_TEXTS, *_PEOPLE, *_TEXTS_OF_METADATA)),
+        *(pa.field(name, TEXT) for name in (*_TEXTS, *_PEOPLE, *_TEXTS_OF_METADATA, "declared_service_tier")),
         *(pa.field(name, TIMESTAMP) for name in _TIMES),
         pa.field("spend", BRONZE_MONEY),
         *(pa.field(name, COUNT) for name in (*_COUNTS, *_OF_METADATA)),
@@ -108,6 +110,16 @@ _TOKENS = (
 )
 _KEPT = (*_TEXTS.values(), *_PEOPLE.values(), *_TIMES.values(), "spend", *_COUNTS)
 _PATHS = (*_OF_METADATA.values(), *_TEXTS_OF_METADATA.values())
+
+
+def open_dump(context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
+    """The dump's requests; those of deployments that config calls provisioned say so in `declared_service_tier`."""
+    opened = _SHAPE.open(context, delivery, objects)
+    listed = ", ".join(literal(name) for name in delivery.export.provisioned_deployments)
+    if not listed:
+        return opened
+    tier = f"CASE WHEN deployment_id IN ({listed}) THEN 'provisioned' END"
+    return replace(opened, select_sql=f"SELECT * REPLACE ({tier} AS declared_service_tier) FROM ({opened.select_sql})")
 
 
 def _redact(connection: duckdb.DuckDBPyConnection, path: Path, key: str, export: Export, folder: Path) -> Path:
@@ -158,7 +170,7 @@ SOURCES = (
         formats="Parquet dump of LiteLLM_SpendLogs with manifest.json, or a file by hand",
         documentation="LiteLLM 1.109.1, schema.prisma and proxy documentation (spend logs)",
         find=find_handovers,
-        open=_SHAPE.open,
+        open=open_dump,
         recognises=_SHAPE.recognises,
         measures={"tokens": _TOKENS},
         redaction=Redaction("litellm_requests/2", (*_KEPT, *_PATHS), _redact),

@@ -38,7 +38,7 @@ def token_prices(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     rows = con.execute(
         """
         select
-            coalesce(model_id, 'No model named') as model, provider_name, token_class,
+            coalesce(base_model_id, 'No model named') as model, provider_name, token_class,
             sum(tokens) filter (where billing_period = $period),
             sum(effective_cost) filter (where billing_period = $period),
             sum(effective_cost) filter (where billing_period = $period and tokens > 0),
@@ -89,7 +89,7 @@ def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
     rows = con.execute(
         """
         select
-            coalesce(model_id, 'No model named') as model, provider_name,
+            coalesce(base_model_id, 'No model named') as model, provider_name,
             sum(request_count), sum(input_tokens_total), sum(output_tokens_total), sum(effective_cost) as cost,
             sum(effective_cost) filter (where request_count > 0), sum(request_count) filter (where effective_cost is not null),
             sum(effective_cost) filter (where input_tokens_total + output_tokens_total > 0),
@@ -98,7 +98,7 @@ def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         from marts.fct_model_economics_daily
         where (billing_currency = ? or billing_currency is null) and billing_period = ?
         group by model, provider_name
-        order by bool_and(model_id is null), cost desc nulls last, model, provider_name
+        order by bool_and(base_model_id is null), cost desc nulls last, model, provider_name
         """,
         [basis.currency, basis.period.label],
     ).fetchall()

@@ -142,6 +142,7 @@ def provisioned(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> Table:
             sum(provisioned_unit_hours), sum(effective_cost) as cost,
             {KNOWN.format("used_token_equivalents")}, {KNOWN.format("capacity_token_equivalents")},
             {KNOWN.format("tokens_served")}, case when billing_currency = 'USD' then {KNOWN.format("served_at_payg_usd")} end,
+            max(busiest_hour_utilisation), sum(spill_over_tokens_at_most),
             string_agg(distinct replace(coalesce(break_even_reason, capacity_reason), '_', ' '), '; ')
         from marts.{PROVISIONED} where billing_period = ?
         group by route_id, region_scope, provisioned_unit_type, model_id, billing_currency
@@ -150,7 +151,7 @@ def provisioned(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> Table:
         [period.label],
     ).fetchall()
     shown: list[tuple[Cell, ...]] = []
-    for route, scope, unit, model, currency, hours, cost, used, capacity, tokens, payg, why in rows:
+    for route, scope, unit, model, currency, hours, cost, used, capacity, tokens, payg, busiest, spilled, why in rows:
         utilisation = ratio(used, capacity)
         even = None if utilisation is None or not payg else (utilisation * cost / payg).quantize(Decimal("0.000001"))
         per_million = None if not tokens else (cost * 1_000_000 / tokens).quantize(Decimal("1e-12"))
@@ -163,6 +164,8 @@ def provisioned(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> Table:
                 cost,
                 currency,
                 utilisation,
+                busiest,
+                spilled,
                 even,
                 per_million,
                 why,
@@ -179,6 +182,8 @@ def provisioned(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> Table:
             Column("Cost", "money"),
             Column("Currency"),
             Column("Utilisation", "percent"),
+            Column("Busiest hour", "percent"),
+            Column("Spilled over at most", "count"),
             Column("Breaks even at", "percent"),
             Column("Per million tokens", "price"),
             Column("Why unknown"),
@@ -186,9 +191,9 @@ def provisioned(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> Table:
         rows=tuple(shown),
         source=f"marts.{PROVISIONED}",
         empty="No provisioned throughput was bought in this month.",
-        note="Below the break-even utilisation pay-as-you-go is cheaper. Utilisation needs a usage report of "
-        "the provisioned tier; it averages, "
-        "so peaks may have been full.",
+        note="Below the break-even utilisation pay-as-you-go is cheaper; above 100 % it always is. Utilisation needs a usage report of the "
+        "provisioned tier; it averages, so the busiest hour stands beside it. Spilled over: tokens of the model that were paid by the "
+        "token on the days of the units, for whatever reason.",
     )
 
 

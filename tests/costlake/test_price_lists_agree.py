@@ -41,6 +41,11 @@ DISAGREE = {
 }
 
 
+# LiteLLM's word for the provider → ours
+CLOUDS = {"bedrock": "aws", "bedrock_converse": "aws", "azure": "azure"}
+CLOUD_BATCH = {"input_cost_per_token_batches": "input_uncached", "output_cost_per_token_batches": "output"}
+
+
 def test_tier_and_cache_prices_agree_with_a_second_list(shared_path: Callable[[str], Path]) -> None:
     path = shared_path("data/prices_litellm/model_prices_litellm_1.109.1.json.gz")
     rules = load_rules(Settings.load())
@@ -60,3 +65,28 @@ def test_tier_and_cache_prices_agree_with_a_second_list(shared_path: Callable[[s
                 differing.add(name)
     assert differing == DISAGREE
     assert agreed == 774
+
+
+def test_batch_prices_of_clouds_agree_with_a_second_list(shared_path: Callable[[str], Path]) -> None:
+    """Each model that a rule prices in batch is listed so by LiteLLM, at half, in at least one of its regions; nowhere at another part."""
+    path = shared_path("data/prices_litellm/model_prices_litellm_1.109.1.json.gz")
+    rules = [rule for rule in load_rules(Settings.load()) if rule.rule_id in ("bedrock-batch", "azure-batch")]
+    priced: set[str] = set()
+    halved: set[str] = set()
+    for name, entry in json.loads(gzip.decompress(path.read_bytes()), parse_float=Decimal).items():
+        provider, model = CLOUDS.get(entry.get("litellm_provider")), name.removeprefix("azure/")
+        found = listing(provider, model, rules) if provider is not None and "/" not in model else None
+        if found is None or found.provider != provider:
+            continue
+        for field, token_class in CLOUD_BATCH.items():
+            ours, standard = (found.price(token_class, DAY, tier) for tier in ("batch", "standard"))
+            if ours is None or standard is None or standard.price_usd_per_million is None:
+                continue
+            assert ours.price_usd_per_million == standard.price_usd_per_million / 2
+            priced.add(found.model)
+            if entry.get(field):
+                assert entry[field] * 2 == entry[field.removesuffix("_batches")], name
+                halved.add(found.model)
+    assert priced == halved
+    assert len(priced) == 32
+    assert {"amazon.nova-pro-v1:0", "openai.gpt-oss-120b-1:0", "o3-mini"} <= priced

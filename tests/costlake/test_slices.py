@@ -9,7 +9,7 @@ import pytest
 
 from costlake.delta import Lake
 from costlake.settings import Settings
-from costlake.slices import Slice, bronze_fingerprints, compare, project_hash
+from costlake.slices import Slice, bronze_files, bronze_fingerprints, compare, project_hash
 from costlake.tables import TableSpec
 
 
@@ -52,8 +52,8 @@ def test_a_changed_mapping_reaches_the_published_tables_too(project: Path, setti
     spec = TableSpec("bronze", "bill", columns, ("_source_id", "_billing_period"))
     lake = Lake(settings)
     lake.append(spec, pa.table({"_source_id": ["aws"], "_billing_period": ["2026-10"], "cost": ["1"]}, schema=columns))
-    before = bronze_fingerprints(lake, project)
-    assert bronze_fingerprints(lake, project) == before
+    before = bronze_fingerprints(bronze_files(lake, project), project)
+    assert bronze_fingerprints(bronze_files(lake, project), project) == before
     (project / "models" / "a.sql").write_text("two", encoding="utf-8")
-    after = bronze_fingerprints(lake, project)
+    after = bronze_fingerprints(bronze_files(lake, project), project)
     assert compare(after, before).changed == (Slice("aws", "2026-10"),)

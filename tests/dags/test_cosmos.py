@@ -29,7 +29,9 @@ def manifest(root: Path) -> dict[str, Any]:
     target = settings.lake / ".dbt" / "target"
     project = ["--project-dir", str(settings.dbt_dir), "--profiles-dir", str(settings.dbt_dir)]
     settings.lake.mkdir()
-    transform.invoke_dbt(settings, ["parse", *project, "--target-path", str(target), "--log-path", str(root / "logs")])
+    transform.invoke_dbt(
+        settings, ["seed", "--select", "llm_routes", *project, "--target-path", str(target), "--log-path", str(root / "logs")]
+    )
     found: dict[str, Any] = json.loads((target / "manifest.json").read_text("utf-8"))
     return found
 

@@ -97,7 +97,7 @@ SABOTAGE = [
     ("assert_llm_meters_are_known", "update bronze.openai_costs set line_item = 'gpt-4o, quarks'"),
     (
         "assert_llm_costs_are_conserved",
-        "create or replace view staging.stg_openai_costs__focus as from focus.cost_and_usage where ServiceProviderName = 'OpenAI' limit 9",
+        "delete from focus.cost_and_usage where x_RowNumber = (select max(x_RowNumber) from focus.cost_and_usage where x_SourceId = 'openai-costs')",
     ),
     ("assert_llm_costs_are_conserved", "update bronze.anthropic_costs set currency = null"),
     (

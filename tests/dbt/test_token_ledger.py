@@ -5,9 +5,7 @@ Data flow: the LLM project's warehouse, traces of ../shared and rows written her
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -18,9 +16,9 @@ import pytest
 
 from tests.dbt.bronze import fill_price_book, insert
 from tests.dbt.llm_project import Project, built_project
+from tests.traffic import azure, burstgpt, mooncake
 
 MODELS = ["int_token_usage", "int_price_book", "fct_token_usage", "fct_llm_unit_cost_daily", "fct_model_economics_daily"]
-BLOCK = 512  # tokens of a Mooncake hash
 TERRA, UNKNOWN, AUDIO = "gpt-5.6-terra", "gpt-99", "gpt-audio"
 # A gateway's log, in place of Anthropic's report: (provider, day, model, tier, context, region, input, output)
 GATEWAY = [
@@ -174,25 +172,18 @@ def _traces() -> list[dict[str, Any]]:
     folder = Path(__file__).parents[3] / "shared" / "data"
     if not folder.exists():
         return []
-    requests, prompt, cached, output = 0, 0, 0, 0
-    seen: set[int] = set()
-    for line in gzip.decompress((folder / "llm_mooncake/conversation_trace_min00-20.jsonl.gz").read_bytes()).splitlines():
-        each = json.loads(line)
-        hits = next((place for place, block in enumerate(each["hash_ids"]) if block not in seen), len(each["hash_ids"]))
-        seen.update(each["hash_ids"])
-        requests, prompt, output = requests + 1, prompt + each["input_length"], output + each["output_length"]
-        cached += min(hits * BLOCK, each["input_length"])
-    rows = [_row("mooncake", "2026-09-01", "gpt-4o", prompt, cached, output, False, requests)]
-    code = gzip.decompress((folder / "llm_azure_2023/AzureLLMInferenceTrace_code.csv.gz").read_bytes()).decode()
-    minutes: dict[str, list[int]] = {}
-    for each in csv.DictReader(code.splitlines()):
-        sums = minutes.setdefault(each["TIMESTAMP"][:15], [0, 0, 0])
-        for place, count in enumerate((int(each["ContextTokens"]), int(each["GeneratedTokens"]), 1)):
-            sums[place] += count
+    asked = list(mooncake(folder))
+    sums = [sum(getattr(each, name) for each in asked) for name in ("input_tokens", "cached", "output_tokens", "requests")]
+    rows = [_row("mooncake", "2026-09-01", "gpt-4o", *sums[:3], False, sums[3])]
+    minutes: dict[dt.datetime, list[int]] = {}
+    for each in azure(folder):
+        counts = minutes.setdefault(each.start.replace(second=0, microsecond=0), [0, 0, 0])
+        for place, count in enumerate((each.input_tokens, each.output_tokens, 1)):
+            counts[place] += count
     rows += [_row("azure", "2026-09-02", "gpt-4o", prompt, 0, output, False, count) for prompt, output, count in minutes.values()]
-    days = gzip.decompress((folder / "llm_burstgpt_daily/burstgpt1_daily_d00-20.csv.gz").read_bytes()).decode()
-    for day, each in enumerate(csv.DictReader(days.splitlines()), 1):
-        rows.append(_row("burstgpt", f"2026-08-{day:02d}", "gpt-4o", int(each["total_tokens"]), 0, 0, False, int(each["requests"])))
+    rows += [
+        _row("burstgpt", f"{each.start:%Y-%m-%d}", "gpt-4o", each.input_tokens, 0, 0, False, each.requests) for each in burstgpt(folder)
+    ]
     return rows
 
 

@@ -33,14 +33,15 @@ COST_DAILY = TableSpec("marts", "fct_cost_daily", _schema(
     "line_count:count"
 ))  # fmt: skip
 TOKENS = TableSpec("marts", "fct_token_economics_daily", _schema(
-    "billing_period charge_date:date provider_name project_id model_id token_class service_tier billing_currency tokens:tokens "
-    "effective_cost:money cost_per_million_tokens:money cost_reason"
+    "billing_period charge_date:date provider_name project_id model_id base_model_id token_class service_tier billing_currency "
+    "tokens:tokens effective_cost:money cost_per_million_tokens:money cost_reason"
 ))  # fmt: skip
 MODELS = TableSpec("marts", "fct_model_economics_daily", _schema(
-    "billing_period charge_date:date provider_name project_id model_id billing_currency request_count:count input_uncached_tokens:tokens "
-    "input_cache_read_tokens:tokens input_cache_write_5m_tokens:tokens input_cache_write_1h_tokens:tokens output_tokens:tokens "
-    "cache_read_tokens_total:tokens input_tokens_total:tokens output_tokens_total:tokens "
-    "effective_cost:money cost_per_request:money cost_per_million_tokens:money cache_hit_rate:money"
+    "billing_period charge_date:date provider_name project_id model_id base_model_id billing_currency request_count:count "
+    "input_uncached_tokens:tokens input_cache_read_tokens:tokens input_cache_write_5m_tokens:tokens input_cache_write_1h_tokens:tokens "
+    "output_tokens:tokens cache_read_tokens_total:tokens input_tokens_total:tokens output_tokens_total:tokens "
+    "effective_cost:money cost_per_request:money "
+    "cost_per_million_tokens:money cache_hit_rate:money"
 ))  # fmt: skip
 RECONCILIATION = TableSpec("ops", "reconciliation", pa.schema([
     *_schema(
@@ -149,6 +150,7 @@ def economics(rows: list[Row]) -> tuple[list[Row], list[Row]]:
         if row["model_id"] is None:
             continue
         base = {key: row[key] for key in ("billing_period", "charge_date", "provider_name", "model_id", "billing_currency")}
+        base["base_model_id"] = row["model_id"]
         base["project_id"] = row["sub_account_id"]
         counts = {"input_uncached": 6_000_000, "input_cache_read": 9_000_000, "output": 1_500_000}
         for token_class, part in (("input_uncached", "0.4"), ("input_cache_read", "0.1"), ("output", "0.5")):
@@ -221,8 +223,8 @@ def token_rows() -> Callable[..., None]:
     def write(settings: Settings, tokens: Decimal, cost: Decimal | None, reason: str | None) -> None:
         row = {
             "billing_period": "2026-01", "charge_date": date(2026, 1, 5), "provider_name": "OpenAI", "project_id": "p", "model_id": "gpt-5",
-            "token_class": "output", "service_tier": "standard", "billing_currency": "USD", "tokens": tokens, "effective_cost": cost,
-            "cost_per_million_tokens": None, "cost_reason": reason,
+            "base_model_id": "gpt-5", "token_class": "output", "service_tier": "standard", "billing_currency": "USD", "tokens": tokens,
+            "effective_cost": cost, "cost_per_million_tokens": None, "cost_reason": reason,
         }  # fmt: skip
         Lake(settings).overwrite(TOKENS, pa.Table.from_pylist([row], schema=TOKENS.schema))
 

@@ -20,7 +20,7 @@ ai_texts as (
 
     select distinct {% for name, text in ai_texts().items() %}{{ text }} as {{ name }}{{ ', ' if not loop.last }}{% endfor %}
     from (
-        {%- for source in var('focus_sources') %}
+        {%- for source in built('focus_sources') %}
         select {{ ai_source_columns() | join(', ') }}
         from {{ ref('stg_' ~ source ~ '__focus') }}
         where
@@ -36,7 +36,7 @@ ai_texts as (
 
 {{ ai_match_ctes('ai_texts') }}
 
-{% for source in var('focus_sources') %}
+{% for source in built('focus_sources') %}
 select
     {%- for name in focus_columns() %}
     {% if name in derived %}cast({{ derived[name][1] }} as {{ derived[name][0] }}) as {{ name }}{% else %}line.{{ name }}{% endif %}{{ ',' if not loop.last }}

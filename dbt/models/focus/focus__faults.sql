@@ -1,5 +1,6 @@
 {{ config(materialized='view') }}
--- The faults of all bills that come as FOCUS from somebody else. A further such source is a further branch here.
+-- The faults of all bills that come as FOCUS from somebody else.
+{% for source in var('fault_sources') %}
 select
     source_id,
     billing_period,
@@ -8,4 +9,6 @@ select
     example.object_key as example_object_key,
     example.row_number as example_row_number,
     left(example.shown, 200) as example_value
-from {{ ref('stg_focus_files__faults') }}
+from {{ ref('stg_' ~ source ~ '__faults') }}
+{{ 'union all by name' if not loop.last }}
+{%- endfor %}

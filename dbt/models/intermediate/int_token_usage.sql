@@ -19,7 +19,7 @@ with
 reported as (
 
     {{ token_usage_contract() }}
-    {% for source in var('token_sources') %}
+    {% for source in built('token_sources') %}
     union all by name
     select * from {{ ref('stg_' ~ source ~ '__tokens') }}
     {%- endfor %}

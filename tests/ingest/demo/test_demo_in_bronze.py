@@ -14,7 +14,7 @@ from ingest.load import ingest_exports
 from ingest.source import source_named
 
 MONTH = "2026-10"
-USAGE = {"openai-usage": "openai_usage", "anthropic-usage": "anthropic_usage"}
+USAGE = {"openai-usage": "openai_usage", "anthropic-usage": "anthropic_usage", "gateway": "litellm_requests"}
 BILLS = {export["id"]: source_named(export["source"]) for export in EXPORTS if export["id"] not in USAGE}
 
 

@@ -36,7 +36,7 @@ TABLES = {
         "billing_period VARCHAR, route_id VARCHAR, region_scope VARCHAR, provisioned_unit_type VARCHAR, model_id VARCHAR, "
         f"billing_currency VARCHAR, provisioned_unit_hours {MONEY}, effective_cost {MONEY}, used_token_equivalents {MONEY}, "
         f"capacity_token_equivalents {MONEY}, tokens_served DECIMAL(38,0), served_at_payg_usd {MONEY}, break_even_reason VARCHAR, "
-        "capacity_reason VARCHAR"
+        f"capacity_reason VARCHAR, busiest_hour_utilisation {MONEY}, spill_over_tokens_at_most DECIMAL(38,0)"
     ),
     WASTE: (
         "billing_period VARCHAR, source_id VARCHAR, provider_name VARCHAR, model_id VARCHAR, request_count BIGINT, "
@@ -60,10 +60,10 @@ INSERT INTO marts.{CACHE} VALUES
 INSERT INTO marts.{BATCH} VALUES
     ('2026-10', 'm', 'anthropic', 100, 25, 75, 0, 5, 15), ('2026-10', 'n', 'bedrock', 50, 0, 0, 50, 0, 0);
 INSERT INTO marts.{PROVISIONED} VALUES
-    ('2026-10', 'azure', 'global', 'PTU', 'm', 'USD', 10, 30, 20, 100, 1000000, 24, NULL, NULL),
-    ('2026-10', 'azure', 'global', 'PTU', 'm', 'USD', 10, 30, 40, 100, 2000000, 36, NULL, NULL),
+    ('2026-10', 'azure', 'global', 'PTU', 'm', 'USD', 10, 30, 20, 100, 1000000, 24, NULL, NULL, 0.6, 5),
+    ('2026-10', 'azure', 'global', 'PTU', 'm', 'USD', 10, 30, 40, 100, 2000000, 36, NULL, NULL, 0.9, 7),
     ('2026-10', 'bedrock', NULL, 'model_unit', 'n', 'USD', 1, 5, NULL, NULL, NULL, NULL, 'tokens_known_by_day_only',
-        'throughput_told_to_the_account_only');
+        'throughput_told_to_the_account_only', NULL, NULL);
 INSERT INTO marts.{WASTE} VALUES
     ('2026-10', 'proxy', 'OpenAI', 'm', 10, 1, NULL, 'source_prices_no_failures'), ('2026-10', 'usage', 'OpenAI', 'm', 99, NULL, NULL, 'x');
 """
@@ -115,8 +115,8 @@ def test_bought_throughput_breaks_even_where_it_costs_what_its_tokens_cost(marts
     assert found is not None
     units = {row[1]: row for row in found.table("provisioned").rows}
     # 60 of 200 are used; the tokens cost 60 as units and 60 by the token
-    assert units["PTU"][6:] == (Decimal("0.3"), Decimal("0.3"), Decimal(20), None)
-    assert units["model unit"][6:] == (None, None, None, "tokens known by day only")
+    assert units["PTU"][6:] == (Decimal("0.3"), Decimal("0.9"), 12, Decimal("0.3"), Decimal(20), None)
+    assert units["model unit"][6:] == (None, None, None, None, None, "tokens known by day only")
 
 
 def test_sources_that_count_no_failures_are_not_shown_with_none(marts: duckdb.DuckDBPyConnection) -> None:

@@ -27,6 +27,7 @@ bought as (
         charges.x_ModelId as billed_model_id,
         charges.x_RegionScope as region_scope,
         charges.BillingCurrency as billing_currency,
+        list(distinct regexp_extract(charges.ResourceId, ':provisioned-model/(.+)$', 1)) as purchase_names,
         cast(sum(charges.x_ProvisionedUnitHours) as decimal(38, 12)) as provisioned_unit_hours,
         cast(sum(charges.x_ProvisionedUnitHours) filter (where charges.CommitmentDiscountStatus = 'Unused') as decimal(38, 12)) as unused_commitment_hours,
         cast(sum(charges.EffectiveCost) as decimal(38, 12)) as effective_cost,
@@ -43,11 +44,7 @@ bought as (
 
 ),
 
-served as (
-
-    {{ provisioned_tokens() }}
-
-),
+{{ provisioned_served_ctes() }},
 
 spilled as (
 
@@ -62,20 +59,28 @@ spilled as (
 
 ),
 
--- tokens that two purchases could have served are told of neither
+-- Bedrock's log names the purchase instead of the model; tokens that two purchases could have served are told of neither
 claimed as (
 
     select
         bought.*,
         served.* exclude (route_id),
-        served.usage_start is not null and count(*) over (partition by served.route_id, served.base_model_id, served.usage_start) > 1 as has_rivals
+        coalesce(bought.billed_model_id, served.served_model_id) as unit_model_id,
+        served.usage_start is not null
+        and count(*) over (partition by served.route_id, served.served_name, served.usage_start) > 1 as has_rivals
     from bought
     left join served
         on bought.route_id = served.route_id
         and served.usage_start >= bought.period_start
         and served.usage_start < bought.period_end
-        and (bought.billed_model_id is null or bought.billed_model_id = served.base_model_id)
+        and (
+            bought.billed_model_id is null
+            or bought.billed_model_id = served.served_model_id
+            or list_contains(bought.purchase_names, served.served_name)
+        )
 
 ),
+
+{{ provisioned_worth_ctes() }},
 
 {{ provisioned_columns(grain) }}

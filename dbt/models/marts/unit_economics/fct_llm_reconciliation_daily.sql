@@ -25,7 +25,9 @@ used as (
     select * from {{ ref('fct_token_usage') }}
     where
         is_counted
-        and price_reason is distinct from 'requests_are_not_billed'
+        and not ({{ counts_requests_only() }})
+        -- what units bought by the hour served explains no charge by the token
+        and not (service_tier = 'provisioned' and list_cost_usd is null)
         {%- if is_incremental() %}
         and {{ in_changed_periods() }}
         {%- endif %}
@@ -102,9 +104,11 @@ stacked as (
 
 ),
 
+{{ said_alike_ctes('stacked', key + ['charge_category', 'model_id', 'metric']) }},
+
 compared as (
 
-    {{ sums_of_both_sides('stacked', key + ['charge_category', 'model_id', 'metric']) }}
+    {{ sums_of_both_sides('said_alike', key + ['charge_category', 'model_id', 'metric']) }}
 
 ),
 

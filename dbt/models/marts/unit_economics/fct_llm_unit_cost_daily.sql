@@ -46,20 +46,27 @@ summed as (
         {% endfor -%}
         cast(sum(list_cost_usd) filter (where unit <> 'Tokens') as decimal(38, 12)) as other_cost_usd,
         cast(sum(list_cost_usd) as decimal(38, 12)) as list_cost_usd,
-        cast(
-            sum(quantity) filter (where price_reason is not null and price_reason <> 'requests_are_not_billed') as decimal(38, 0)
-        ) as unpriced_quantity,
-        min(price_reason) filter (where price_reason <> 'requests_are_not_billed') as unpriced_reason
+        cast(sum(quantity) filter (where price_reason is not null and not ({{ counts_requests_only() }})) as decimal(38, 0)) as unpriced_quantity,
+        min(price_reason) filter (where not ({{ counts_requests_only() }})) as unpriced_reason
     from used
     group by {{ key | join(', ') }}
 
 ),
+
+ai_said as (
+
+    select distinct model_id as model_said from summed
+
+),
+
+{{ ai_model_ctes() }},
 
 final as (
 
     select
         {% for column in key %}summed.{{ column }},
         {% endfor -%}
+        coalesce(models.model_id, summed.model_id) as base_model_id,
         sizes.model_size_class,
         case summed.service_tier
             when 'batch' then 'within_a_day'
@@ -87,6 +94,7 @@ final as (
         end as rate_reason
     from summed
     left join sizes on summed.model_id = sizes.model_id
+    left join ai_models_known as models on summed.model_id = models.model_said
 
 )
 

@@ -95,14 +95,25 @@ summed as (
 
 ),
 
+ai_said as (
+
+    select distinct model_id as model_said from summed
+
+),
+
+{{ ai_model_ctes() }},
+
 final as (
 
     select
-        *,
+        summed.*,
+        coalesce(models.model_id, summed.model_id) as base_model_id,
         {{ exact_quotient('effective_cost', 'request_count') }} as cost_per_request,
         {{ exact_quotient('effective_cost', 'list_sum([input_tokens_total, output_tokens_total]) * 0.000001') }} as cost_per_million_tokens,
         {{ exact_quotient('cache_read_tokens_total', 'input_tokens_total') }} as cache_hit_rate
     from summed
+    left join ai_models_known as models
+        on summed.model_id = models.model_said
 
 )
 

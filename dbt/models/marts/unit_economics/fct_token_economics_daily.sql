@@ -112,12 +112,19 @@ summed as (
 
 ),
 
+ai_said as (
+
+    select distinct model_id as model_said from summed
+
+),
+
+{{ ai_model_ctes() }},
+
 final as (
 
     select
-        {{ grain | join(', ') }},
-        tokens,
-        effective_cost,
+        summed.* exclude (cost_gap),
+        coalesce(models.model_id, summed.model_id) as base_model_id,
         {{ exact_quotient('effective_cost', 'tokens * 0.000001') }} as cost_per_million_tokens,
         case
             when tokens is null and token_class is null then 'charge_is_for_no_token_class'
@@ -126,6 +133,8 @@ final as (
             when tokens = 0 then 'charge_counts_no_tokens'
         end as cost_reason
     from summed
+    left join ai_models_known as models
+        on summed.model_id = models.model_said
 
 )
 

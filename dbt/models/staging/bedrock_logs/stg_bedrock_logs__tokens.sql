@@ -1,12 +1,15 @@
 -- Bedrock's logged requests by hour and dimensions. Its input count leaves out what the cache served or took, so the classes are disjoint as
 -- logged; a count that a record lacks is unknown. A model that is called by a profile or its ARN is named by the last part of it.
+-- What went to bought throughput (its ARN, or the reserved tier) is not paid by the token.
 
 with
 
 source as (
 
     select
-        *,
+        * replace (
+            case when lower(service_tier) = 'reserved' or contains(model_id, ':provisioned-model/') then 'provisioned' else service_tier end as service_tier
+        ),
         date_trunc('hour', invoked_at at time zone 'UTC') at time zone 'UTC' as usage_start,
         regexp_extract(model_id, '([^/]+)$', 1) as model_name,
         coalesce(metadata_project, metadata_application, nullif(regexp_extract(identity_arn, ':assumed-role/(?:.*/)?([^/]+)/[^/]+$', 1), '')) as project,

@@ -44,7 +44,8 @@ told as (
             when source.media_tokens > source.prompt_tokens or source.output_media_tokens > source.completion_tokens then 'modalities_exceed_tokens'
             when source.media_tokens > 0 and source.read_tokens + source.written_tokens > 0 then 'modalities_not_separated'
         end as price_gap,
-        not source.is_gateway_hit as is_counted
+        not source.is_gateway_hit as is_counted,
+        coalesce(source.declared_service_tier, source.usage_service_tier) as service_tier
     from source
     left join providers on lower(source.custom_llm_provider) = providers.gateway_provider
 
@@ -71,8 +72,8 @@ final as (
         api_key as api_key_id,
         coalesce(user_id, end_user_id) as user_id,
         feature_tag,
-        usage_service_tier as service_tier,
-        usage_service_tier = 'batch' as batch,
+        service_tier,
+        service_tier = 'batch' as batch,
         price_gap,
         sum(
             prompt_tokens
@@ -103,7 +104,7 @@ final as (
     from told
     group by
         _source_id, _billing_period, _account_id, provider_name, call_type, usage_start, team_id, model_name, api_key,
-        coalesce(user_id, end_user_id), feature_tag, usage_service_tier, price_gap
+        coalesce(user_id, end_user_id), feature_tag, service_tier, price_gap
 
 )
 

@@ -60,7 +60,7 @@ parsed as (
         context_window,
         case when prefix in ({{ tiers }}) then prefix else nullif(regexp_extract(words, '^(batch|flex|priority) ', 1), '') end as service_tier,
         case when prefix not in ({{ tiers }}) then prefix end as operation,
-        nullif(regexp_extract(head, '^(\S+)( (audio|image|text))?$', 1), '') as model_id,
+        nullif(regexp_extract(head, '^(\S.*?)( (audio|image|text))?$', 1), '') as model_id,
         coalesce(
             nullif(regexp_extract(head, ' (audio|image|text)$', 1), ''),
             nullif(regexp_extract(words, '\b(audio|image|text)\b.*(in|out)put', 1), ''),

@@ -20,7 +20,8 @@ from tests.dbt.llm_project import Project, built_project
 
 DAY, OLDER, HOUR = "2026-10-07", "2026-10-08", "2026-10-09 10:20:00+00"
 REALTIME, IMAGE, AUDIO, TEXT, GROK = "gpt-realtime", "gpt-image-1", "gpt-audio", "gpt-4o", "grok-4"
-MODELS = {("openai", name) for name in (REALTIME, IMAGE, AUDIO, TEXT)} | {("x-ai", GROK)}
+SONIC, LITE = "amazon.nova-sonic-v1:0", "amazon.nova-lite-v1:0"
+MODELS = {("openai", name) for name in (REALTIME, IMAGE, AUDIO, TEXT)} | {("x-ai", GROK), ("aws", SONIC), ("aws", LITE)}
 # every conservation law that tokens and their dollars are under
 LAWS = [
     "assert_comparison_cost_equals_focus",
@@ -104,6 +105,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Project:
         connection.execute("SET TimeZone = 'UTC'")
         insert(connection, "openai_usage", [_report(*row) for row in REPORTS])
         insert(connection, "litellm_requests", [_request(number, *row) for number, row in enumerate(REQUESTS)])
+        insert(connection, "bedrock_logs", [_call(model) for model in (SONIC, LITE)])
         insert(connection, "openai_costs", [_cost(number, *row) for number, row in enumerate(COSTS)])
         fill_price_book(connection, MODELS)
     result = project.dbt("run", [*NODES, "--full-refresh"])
@@ -227,6 +229,15 @@ def test_no_mart_loses_audio_or_images(ledger: Project, model: str, total: int, 
     assert ledger.one(f"SELECT sum(tokens_total) FROM marts.fct_batch_efficiency_daily {of}") == (total + output,)
 
 
+def test_a_speech_models_tokens_are_not_priced_as_text_because_the_log_tells_no_modality(ledger: Project) -> None:
+    """Bedrock's log counts tokens of Nova Sonic, whose audio costs 57 times what its text does."""
+    assert costs(ledger, SONIC, "true") == {
+        "input_uncached": (1_000_000, None, "modalities_not_told"),
+        "output": (1_000, None, "modalities_not_told"),
+    }
+    assert {reason for _, _, reason in costs(ledger, LITE, "true").values()} == {None}
+
+
 def test_what_the_cache_saved_of_audio_is_worth_the_price_of_audio(ledger: Project) -> None:
     row = ledger.one(
         f"SELECT cache_read_tokens_total, cache_hit_rate, cache_read_at_full_price_usd, cache_read_usd FROM marts.fct_cache_efficiency_daily"
@@ -308,6 +319,19 @@ def _request(
         "usage_audio_tokens": audio,
         "usage_image_tokens": image,
         "usage_output_audio_tokens": spoken,
+    }
+
+
+def _call(model: str) -> dict[str, Any]:
+    return _lineage("bedrock", HOUR[:10]) | {
+        "_object_key": model,
+        "account_id": "1",
+        "region": "us-east-1",
+        "operation": "Converse",
+        "invoked_at": HOUR,
+        "model_id": model,
+        "input_tokens": 1_000_000,
+        "output_tokens": 1_000,
     }
 
 

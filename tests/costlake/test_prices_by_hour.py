@@ -7,6 +7,7 @@ Alone: pytest on this file.
 from __future__ import annotations
 
 import datetime as dt
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -21,7 +22,7 @@ from costlake.periods import FixedClock
 from costlake.pricelist import Listing, Segment, Window, listing
 from costlake.prices import PRICE_BOOK
 from costlake.settings import Settings
-from costlake.timeline import Entry, Key
+from costlake.timeline import Entry, Key, in_windows, merged_windows
 
 REASONER = ("deepseek", "deepseek-reasoner")
 OUTPUT = Key(*REASONER, "output", "standard", 0, "global")
@@ -137,6 +138,45 @@ def test_hours_that_change_do_not_change_the_days_that_were_priced(settings: Set
         minute: DEAR if minute < 60 else CHEAP for minute in range(1440)
     }
     assert prices.run(settings, SEPTEMBER).written == ()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_the_windows_the_past_stays_and_the_rest_is_as_the_list_says(seed: int) -> None:
+    """Random timelines over random windows: each minute of each day has at most one price, before and after any change."""
+    chance = random.Random(seed)
+    days = [dt.date(2026, 8, 1) + dt.timedelta(days=number) for number in range(0, 40, 3)]
+    today = dt.date(2026, 8, 20)
+
+    def some() -> dict[Window, tuple[Entry, ...]]:
+        cuts = sorted({0, 1440, *chance.sample(range(1, 1440), chance.choice((0, 0, 1, 2, 4)))})
+        turns = [None, *sorted(chance.sample(days, 2)), None]
+        return in_windows({
+            window: tuple(
+                Entry(price, None if price else "nobody_knows", since, until, "list", None, None)
+                for since, until in pairwise(turns)
+                for price in [chance.choice((Decimal(1), Decimal(2), None))]
+            )
+            for window in pairwise(cuts)
+        })  # fmt: skip
+
+    def at(timelines: dict[Window, tuple[Entry, ...]], day: dt.date, minute: int) -> Decimal | None:
+        found = [each for window, entries in timelines.items() if window[0] <= minute < window[1] for each in entries if each.covers(day)]
+        assert len(found) == 1
+        return found[0].price
+
+    known = some()
+    for _ in range(3):
+        wanted = some()
+        merged = merged_windows(known, wanted, today, ())
+        minutes = sorted(
+            {minute for window in (*known, *wanted, *merged) for bound in window for minute in (bound - 1, bound)} - {-1, 1440}
+        )
+        for day in [dt.date(2026, 7, 1), *days, today - dt.timedelta(days=1), today]:
+            for minute in minutes:
+                before, now = at(known, day, minute), at(wanted, day, minute)
+                assert at(merged, day, minute) == (before if day < today and before is not None else now)
+        assert merged_windows(merged, wanted, today, ()) == merged
+        known = merged
 
 
 def test_a_contracts_price_is_for_the_whole_day(settings: Settings) -> None:

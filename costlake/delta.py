@@ -304,7 +304,7 @@ class Lake:
         Args:
             layer: one of LAYERS.
             name: the table.
-            spec: gives the columns of a table that does not exist yet, and those that were declared since it was written (NULL).
+            spec: gives the columns of a table that does not exist yet, and those that it did not have when it was written.
             as_of: read the version that was the newest at that instant; its files stay for as long as `maintain` keeps them.
         """
         table = self._found(layer, name) if spec is not None else self._open(layer, name)
@@ -314,14 +314,14 @@ class Lake:
             table.load_as_version(as_of)
         schema = schema_of(table)
         if spec is not None:
-            schema = pa.unify_schemas([schema, pa.schema([field for field in spec.schema if field.name not in schema.names])])
+            schema = pa.schema([*schema, *(field for field in spec.schema if field.name not in schema.names)])
         files = self._files_of(table, layer, name, {})
         if not files:
             return empty_select(schema)
         listing = ", ".join(literal(file) for file in files)
         columns = ", ".join(identifier(column) for column in schema.names)
         scan = f"SELECT * FROM read_parquet([{listing}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
-        # The empty typed half gives the columns that no active file has any more, or none has yet.
+        # The empty typed half gives the columns that no active file has any more.
         return f"SELECT {columns} FROM ({empty_select(schema)} UNION ALL BY NAME {scan})"
 
     def _open(self, layer: str, name: str, version: int | None = None):  # type: ignore[no-untyped-def]  # deltalake stays inside this module

@@ -200,10 +200,11 @@ def _manifest(settings: Settings) -> Manifest:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.version import __version__ as dbt_version
 
-    folder = settings.dbt_dir / "target" if os.access(settings.dbt_dir, os.W_OK) else settings.lake / ".dbt"
-    kept = folder / f"manifest-{dbt_version}-{slices.project_hash(settings.dbt_dir, with_tests=True)}.msgpack"
-    if kept.exists():
-        return Manifest.from_msgpack(kept.read_bytes())
+    beside = settings.dbt_dir / "target"
+    name = f"manifest-{dbt_version}-{slices.project_hash(settings.dbt_dir, with_tests=True)}.msgpack"
+    for kept in (beside / name, settings.lake / ".dbt" / name):
+        if kept.exists():
+            return Manifest.from_msgpack(kept.read_bytes())
     outcome = dbtRunner().invoke(["--quiet", "--no-version-check", "parse", "--no-partial-parse", *_dbt_paths(settings)])
     if not isinstance(outcome.result, Manifest):
         raise TransformError(
@@ -212,11 +213,12 @@ def _manifest(settings: Settings) -> Manifest:
             expected="a dbt project without errors",
             next_step="run the tests in tests/dbt",
         )
+    folder = beside if os.access(beside if beside.exists() else settings.dbt_dir, os.W_OK) else settings.lake / ".dbt"
     folder.mkdir(exist_ok=True)
-    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
+    partial = folder / f".{name}.{os.getpid()}"
     partial.write_bytes(outcome.result.to_msgpack())
-    partial.replace(kept)
-    for old in set(kept.parent.glob("manifest-*.msgpack")) - {kept}:
+    partial.replace(folder / name)
+    for old in set(folder.glob("manifest-*.msgpack")) - {folder / name}:
         old.unlink(missing_ok=True)
     return outcome.result
 

@@ -81,6 +81,8 @@ def test_sources_that_come_one_by_one_make_the_lake_that_all_of_them_make(tmp_pa
     (gateway,) = _rows(settings, ledger)
     assert gateway == (_export("litellm_requests"), int(_fixture("litellm_requests")["tokens"]))
 
+    assert len(list((settings.dbt_dir / "target").glob("manifest-*.msgpack"))) == 1, "the parsed project, for the next lake"
+
     _add(settings, "openai_costs")
     assert _staged(settings) == {"stg_litellm_requests", "stg_openai_costs", "stg_openai_usage", *ALWAYS}, "costs read usage"
     assert _billed(settings) == {_export("openai_costs"): _expected("openai_costs")}

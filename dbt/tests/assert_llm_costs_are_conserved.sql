@@ -10,6 +10,7 @@
     ],
     'databricks_usage': ['0', 'list_price_currency'],
     'deepseek_costs': ["case when lower(wallet_type) like '%grant%' then 0 else cost end", 'upper(currency)'],
+    'fireworks_costs': ['total_cost', 'currency'],
     'github_billing': ['net_amount', "'USD'"],
     'mistral_usage': ['amount', 'currency'],
     'openai_costs': ['amount_value', 'upper(amount_currency)'],

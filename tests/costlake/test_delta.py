@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import threading
@@ -144,12 +145,14 @@ def test_a_table_without_files_reads_as_typed_and_empty(settings: Settings) -> N
     assert lake.connect().execute("SELECT count(*), sum(cost) FROM ops.notes").fetchall() == [(0, None)]
 
 
-def test_a_column_declared_since_the_table_was_written_reads_null(settings: Settings) -> None:
+def test_a_table_of_an_older_release_has_the_columns_that_came_since(settings: Settings) -> None:
+    """Staging reads them before the first load that writes them: found by a lake of ten million requests after an update."""
     lake = Lake(settings)
     lake.append(SPEC, rows(("a", "1")))
-    newer = TableSpec("ops", "notes", pa.schema([*SPEC.schema, ("note", TEXT)]), ("day",))
-    found = lake.connect().execute(f"SELECT day, cost, note, typeof(note) FROM ({lake.scan_sql('ops', 'notes', newer)})").fetchall()
-    assert found == [("a", Decimal(1), None, "VARCHAR")]
+    newer = dataclasses.replace(SPEC, schema=SPEC.schema.append(pa.field("x_new", TEXT)))
+    assert lake.connect().execute(f"SELECT day, cost, x_new FROM ({lake.scan_sql('ops', 'notes', newer)})").fetchall() == [
+        ("a", Decimal(1), None)
+    ]
 
 
 def test_reading_ends_without_abort(settings: Settings) -> None:

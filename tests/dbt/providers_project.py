@@ -28,6 +28,7 @@ BILLS = [
     "cursor_events",
     "databricks_usage",
     "deepseek_costs",
+    "fireworks_costs",
     "github_billing",
     "mistral_usage",
     "openrouter_activity",

@@ -130,3 +130,17 @@ def test_mistrals_tokens_are_billed_at_the_months_prices(providers: Providers) -
     assert providers.rows(
         "SELECT sum(input_uncached_tokens), sum(input_cache_read_tokens), sum(output_tokens) FROM staging.stg_mistral_usage__tokens"
     ) == [(11621, 4000, 1482)]
+
+
+def test_fireworks_tokens_and_gpu_hours_stand_on_its_bill(providers: Providers) -> None:
+    assert providers.rows(
+        "SELECT x_BillingPeriod, x_ModelId, x_TokenClass, sum(BilledCost), sum(ConsumedQuantity), any_value(ConsumedUnit) "
+        "FROM focus.cost_and_usage WHERE ServiceProviderName = 'Fireworks AI' GROUP BY ALL ORDER BY ALL"
+    ) == [
+        ("2026-10", "DeepSeek V4 Flash", "input_cache_read", Decimal("0.028"), Decimal(1_000_000), "Tokens"),
+        ("2026-10", "DeepSeek V4 Flash", "input_uncached", Decimal("0.007"), Decimal(50_000), "Tokens"),
+        ("2026-10", "DeepSeek V4 Flash", "output", Decimal("0.0028"), Decimal(10_000), "Tokens"),
+        ("2026-10", None, None, Decimal("14.5"), Decimal("2.5"), "Hours"),
+        ("2026-11", "DeepSeek V4 Flash", "output", Decimal("0.00056"), Decimal(2_000), "Tokens"),
+        ("2026-11", None, None, Decimal("-1.25"), Decimal("-1.25"), "USD"),
+    ]

@@ -171,6 +171,17 @@ def _mistral_billed(files: Sequence[Sequence[Row]]) -> Decimal:
     return total
 
 
+def read_summary(path: Path) -> list[Row]:
+    """The line items of every day of Fireworks' summary."""
+    summary = json.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+    return [line for bucket in summary["usageBuckets"] for line in bucket.get("lineItems") or []]
+
+
+def _money_of(row: Row) -> Decimal:
+    cost = row["totalCost"]
+    return Decimal(str(cost.get("units") or 0)) + Decimal(str(cost.get("nanos") or 0)).scaleb(-9)
+
+
 def _nothing_billed(_: Sequence[Sequence[Row]]) -> Decimal:
     """The table invoices nothing."""
     return Decimal(0)
@@ -185,6 +196,7 @@ PROVIDERS: dict[str, Reading] = {
         _amounts(lambda row: Decimal(0) if "grant" in str(row.get("wallet_type")).lower() else column(row, "cost")),
     ),
     "deepseek_usage": (read_rows, _deepseek_tokens),
+    "fireworks_costs": (read_summary, _amounts(_money_of)),
     "fireworks_metrics": (read_rows, _tokens("prompt_tokens", "completion_tokens")),
     "github_billing": (json_items("usageItems"), _amounts(lambda row: column(row, "net_amount"))),
     "mistral_usage": (read_month, _mistral_billed),

@@ -52,6 +52,7 @@ def price_usage(
     model: Annotated[str | None, typer.Option(help="The model, where the response names none.")] = None,
     api: Annotated[str | None, typer.Option(help="anthropic, responses, chat, embeddings, gemini, bedrock or cohere.")] = None,
     date: Annotated[str | None, typer.Option(help="YYYY-MM-DD, the UTC day of the request; default: today.")] = None,
+    time: Annotated[str | None, typer.Option(help="HH:MM, its UTC time, for prices that depend on it (DeepSeek's).")] = None,
 ) -> None:
     """What one response cost by the price book: disjoint token classes, their prices, the sum."""
     from costlake.prices import listing_in_force
@@ -61,16 +62,17 @@ def price_usage(
         try:
             body = json.loads(file.read_text(encoding="utf-8"))
             day = dt.date.fromisoformat(date) if date else SystemClock().now().date()
+            at = dt.time.fromisoformat(time) if time else None
         except (OSError, ValueError) as error:
             raise UnreadableFile(
                 f"cannot be read: {error}",
                 where=str(file),
-                expected="a JSON object, and a date as YYYY-MM-DD",
+                expected="a JSON object, a date as YYYY-MM-DD and a time as HH:MM",
                 next_step="correct the argument",
             ) from error
         usage = read_usage(body, provider, api)
         name = model or usage.model
-        result = priced(usage, listing_in_force(Settings.load(), provider, name) if name else None, provider, day)
+        result = priced(usage, listing_in_force(Settings.load(), provider, name) if name else None, provider, day, at)
     table = Table("class", "tokens", "USD per million", "USD", "reason")
     for line in result.lines:
         cells = (line.token_class, line.quantity, line.usd_per_million, line.cost_usd, line.price_reason)

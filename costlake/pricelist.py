@@ -4,7 +4,7 @@ Data flow: genai-prices' providers + dbt/seeds/llm_price_rules.csv → `listing(
 
 The list gives prices per model with start dates, tiers of prompt length and variants (batch, flex, priority, fast). What it leaves
 out stands in the rules: since when a tier exists, and what data residency adds. A class without a price of its own costs what its
-parent costs: cached input that no discount is published for is input. A price that depends on the hour is unknown to a day's total.
+parent costs: cached input that no discount is published for is input. A price that depends on the hour is told per window of the UTC day.
 Run alone: python -c "from costlake.pricelist import listing; print(*listing('openai', 'gpt-5.6-terra').segments[:5], sep='\\n')"
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from costlake.money import at_scale
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MILLION = Decimal(1_000_000)
 STANDARD, GLOBAL = "standard", "global"
+DAY_MINUTES = 24 * 60
+Window = tuple[int, int]  # minutes of the UTC day, from (incl.) to (excl.)
+WHOLE_DAY: Window = (0, DAY_MINUTES)
 ORIGIN = "genai-prices"
 TOKEN_CLASSES = ("input_uncached", "input_cache_read", "input_cache_write_5m", "input_cache_write_1h", "output")
 
@@ -60,7 +64,7 @@ _TIER_KEYS = ("processing", "service_tier", "speed")
 
 @dataclass(frozen=True)
 class Segment:
-    """One price: of a class and tier of a model, for prompts of more than `context_from_tokens`, in days from (incl.) to (excl.).
+    """One price: of a class and tier of a model, for prompts of more than `context_from_tokens`; days and minutes from (incl.) to (excl.).
 
     `price_usd_per_million` is for a million of `unit`; None with a `price_reason` where nobody knows it.
     """
@@ -75,6 +79,13 @@ class Segment:
     price_reason: str | None = None
     origin: str = ORIGIN
     note: str | None = None
+    from_minute_utc: int = 0
+    to_minute_utc: int = DAY_MINUTES
+
+    @property
+    def window(self) -> Window:
+        """The minutes of the UTC day in which it holds."""
+        return self.from_minute_utc, self.to_minute_utc
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -101,18 +112,39 @@ class Listing:
     segments: tuple[Segment, ...]
 
     def on(self, day: dt.date, tier: str = STANDARD, region: str = GLOBAL) -> dict[str, list[Segment]]:
-        """Per class the prices of a day, those of longer prompts last."""
+        """Per class the prices of a day, those of longer prompts last; several per length where the hour decides."""
         found: dict[str, list[Segment]] = {}
         for each in self.segments:
             if (each.service_tier, each.region_scope) == (tier, region) and each.holds_on(day):
                 found.setdefault(each.token_class, []).append(each)
         return {name: sorted(prices, key=lambda price: price.context_from_tokens) for name, prices in found.items()}
 
-    def price(self, token_class: str, day: dt.date, tier: str = STANDARD, region: str = GLOBAL, prompt_tokens: int = 0) -> Segment | None:
-        """The price of a class on a day for a request with `prompt_tokens` of input; None where the list has no such class."""
+    def price(
+        self,
+        token_class: str,
+        day: dt.date,
+        tier: str = STANDARD,
+        region: str = GLOBAL,
+        prompt_tokens: int = 0,
+        at: dt.time | None = None,
+    ) -> Segment | None:
+        """The price of a class for a request with `prompt_tokens` of input on a UTC day, and at a time of it where that decides.
+
+        None where the list has no such class. Without a time, a price that depends on the hour is NULL with that reason.
+        """
         prices = self.on(day, tier, region).get(token_class, [])
         fitting = [each for each in prices if prompt_tokens > each.context_from_tokens or not each.context_from_tokens]
-        return fitting[-1] if fitting else None
+        if not fitting:
+            return None
+        longest = [each for each in fitting if each.context_from_tokens == fitting[-1].context_from_tokens]
+        if at is not None:
+            minute = at.hour * 60 + at.minute
+            return next((each for each in longest if each.from_minute_utc <= minute < each.to_minute_utc), None)
+        if len({(each.price_usd_per_million, each.price_reason) for each in longest}) == 1:
+            return longest[0]
+        return replace(
+            longest[0], price_usd_per_million=None, price_reason="price_depends_on_the_hour", from_minute_utc=0, to_minute_utc=DAY_MINUTES
+        )
 
 
 def unit_of(token_class: str) -> str:
@@ -122,20 +154,19 @@ def unit_of(token_class: str) -> str:
     return _UNIT_NAMES.get(token_class, "Tokens")
 
 
-def listing(provider: str, model: str, rules: Iterable[PriceRule] = (), at: dt.time | None = None) -> Listing | None:
+def listing(provider: str, model: str, rules: Iterable[PriceRule] = ()) -> Listing | None:
     """What the lists say of a model; None when they don't know it.
 
     Args:
         provider: id as genai-prices writes it (openai, anthropic, aws, …).
         model: model id as the provider reports it; matched as genai-prices matches it.
         rules: what the list leaves out; the first that fits a tier or region counts.
-        at: the request's time of day (UTC), for prices that depend on it; None leaves those unknown.
     """
     owner, found = _find(provider, model)
     if owner is None or found is None:
         return None
     mine = [rule for rule in rules if rule.provider == owner.id and re.search(rule.model_pattern, found.id)]
-    return Listing(owner.id, found.id, tuple(_segments(found, mine, at)))
+    return Listing(owner.id, found.id, tuple(_segments(found, mine)))
 
 
 def listed_models(provider: str) -> list[str]:
@@ -171,19 +202,20 @@ def _find(provider: str, model: str) -> tuple[Provider | None, ModelInfo | None]
     return next((owner for owner in owners if any(found is each for each in owner.models)), start), found
 
 
-def _segments(model: ModelInfo, rules: Sequence[PriceRule], at: dt.time | None) -> list[Segment]:
-    days = _turning_days(model, rules)
+def _segments(model: ModelInfo, rules: Sequence[PriceRule]) -> list[Segment]:
+    days, minutes = _turning_days(model, rules), _turning_minutes(model)
     built: list[Segment] = []
     for start, end in zip(days, [*days[1:], None], strict=True):
-        for each in _prices_of_day(model, rules, start or dt.date.min, at):
-            built.append(replace(each, valid_from=start, valid_to=end))
+        for begins, ends in pairwise(minutes):
+            for each in _prices_of_day(model, rules, start or dt.date.min, dt.time(*divmod(begins, 60))):
+                built.append(replace(each, valid_from=start, valid_to=end, from_minute_utc=begins, to_minute_utc=ends))
     return joined(built)
 
 
 def joined(segments: Iterable[Segment]) -> list[Segment]:
-    """Neighbours of one key with the same price as one segment; ordered by key and time."""
+    """Following days of one key and window with the same price as one segment; ordered by key, window and time."""
     done: list[Segment] = []
-    for each in sorted(segments, key=lambda segment: (segment.key, segment.valid_from or dt.date.min)):
+    for each in sorted(segments, key=lambda segment: (segment.key, segment.window, segment.valid_from or dt.date.min)):
         last = done[-1] if done else None
         same = last is not None and replace(each, valid_from=last.valid_from, valid_to=last.valid_to) == last
         if last is not None and same and last.valid_to == each.valid_from:
@@ -203,7 +235,18 @@ def _turning_days(model: ModelInfo, rules: Sequence[PriceRule]) -> list[dt.date 
     return [None, *sorted(days)]
 
 
-def _prices_of_day(model: ModelInfo, rules: Sequence[PriceRule], day: dt.date, at: dt.time | None) -> list[Segment]:
+def _turning_minutes(model: ModelInfo) -> list[int]:
+    """Minutes of the UTC day at which a price may change; a window that wraps midnight ends and begins there."""
+    from genai_prices.types import ConditionalPrice, TimeOfDateConstraint
+
+    conditions = [each.constraint for each in model.prices if isinstance(each, ConditionalPrice)] if isinstance(model.prices, list) else []
+    times = [time for each in conditions if isinstance(each, TimeOfDateConstraint) for time in (each.start_time, each.end_time)]
+    if any(time.second or time.utcoffset() for time in times):
+        raise ValueError(f"prices of {model.id} change within a minute, or not by UTC: {times}")
+    return sorted({*WHOLE_DAY, *(time.hour * 60 + time.minute for time in times)})
+
+
+def _prices_of_day(model: ModelInfo, rules: Sequence[PriceRule], day: dt.date, at: dt.time) -> list[Segment]:
     standard, reason = _standard(model, day, at)
     prices = {STANDARD: standard} | _tiers(model, standard, day, rules)
     found = [each for tier, price in prices.items() for each in _classes(price, tier, reason)]
@@ -218,22 +261,25 @@ def _elsewhere(price: Segment, rule: PriceRule) -> Segment:
     return replace(price, region_scope=str(rule.region_scope), price_usd_per_million=amount, note=rule.rule_id)
 
 
-def _standard(model: ModelInfo, day: dt.date, at: dt.time | None = None) -> tuple[ModelPrice, str | None]:
-    """The day's prices, and why they are unknown if they are: the last condition that holds counts."""
-    from genai_prices.types import ModelPrice, TimeOfDateConstraint
+def _standard(model: ModelInfo, day: dt.date, at: dt.time = dt.time.min) -> tuple[ModelPrice, str | None]:
+    """The prices of a day and time, and why they are unknown if they are: the last condition that holds counts.
+
+    The list names no first day of a price by the hour. It can't be older than the dated price it stands after: before that, nobody knows.
+    """
+    from genai_prices.types import ModelPrice, StartDateConstraint, TimeOfDateConstraint
 
     if isinstance(model.prices, ModelPrice):
         return model.prices, None
-    reason = None
     for condition in reversed(model.prices):
-        if isinstance(condition.constraint, TimeOfDateConstraint):
-            if at is None:
-                reason = "price_depends_on_the_hour"
-            elif condition.constraint.active(dt.datetime.combine(day, at, tzinfo=dt.UTC)):
-                return condition.prices, None
-        elif condition.constraint is None or condition.constraint.start_date <= day:
-            return condition.prices, reason
-    return model.prices[0].prices, reason
+        constraint = condition.constraint
+        if isinstance(constraint, TimeOfDateConstraint):
+            if constraint.active(dt.datetime.combine(day, at, tzinfo=dt.UTC)):
+                dated = [each.constraint for each in model.prices if isinstance(each.constraint, StartDateConstraint)]
+                known = all(each.start_date <= day for each in dated)
+                return condition.prices, None if known else "price_by_hour_has_no_first_day"
+        elif constraint is None or constraint.start_date <= day:
+            return condition.prices, None
+    return model.prices[0].prices, None
 
 
 def _tiers(model: ModelInfo, standard: ModelPrice, day: dt.date, rules: Sequence[PriceRule]) -> dict[str, ModelPrice]:

@@ -3,10 +3,10 @@
 Data flow: models seen in usage (staging views of the warehouse), genai-prices, dbt/seeds/llm_price_rules.csv, config/prices/llm*.yml
 → `ops.price_book` → dbt (`int_price_book`).
 
-The table is a log. A key (provider, model, token class, tier, prompt length, region) has a timeline of prices; a run that changes it
-writes the whole timeline as a new revision, and the newest revision counts. Before the day of the run a known price stays, whatever the
-lists say by now: what they say is kept beside it (`held_price_usd_per_million`) until the month is named by `--restate`. A price that
-nobody knew is no price: it is filled in when it becomes known. A model without a price has a line that says so, with a price of NULL.
+The table is a log. A key (provider, model, token class, tier, prompt length, region, minutes of the day) has a timeline of prices; a run
+that changes it writes the whole timeline as a new revision, and the newest revision counts. Before the day of the run a known price stays,
+whatever the lists say by now: what they say is kept beside it (`held_price_usd_per_million`) until `--restate` names the month. A price
+that nobody knew is no price: it is filled in when it becomes known. A model without a price has a line that says so, with a price of NULL.
 Run alone: costlake prices
 """
 
@@ -24,12 +24,12 @@ import pyarrow as pa
 from costlake.delta import Lake, open_duckdb
 from costlake.errors import ConfigError
 from costlake.periods import BillingPeriod, Clock
-from costlake.pricelist import Listing, Segment, joined, listed_models, listing, unit_of
+from costlake.pricelist import WHOLE_DAY, Listing, Segment, Window, joined, listed_models, listing, unit_of
 from costlake.pricerules import PriceOverride, PriceRule, load_overrides, load_provider_names, load_rules
 from costlake.settings import Settings
 from costlake.sql import identifier, literal
 from costlake.tables import BRONZE_MONEY, COUNT, DATE, TEXT, TIMESTAMP, TableSpec
-from costlake.timeline import Entry, Key, merged
+from costlake.timeline import Entry, Key, in_windows, merged_windows
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,6 +46,8 @@ PRICE_BOOK = TableSpec(
             pa.field("service_tier", TEXT),
             pa.field("context_from_tokens", COUNT),  # holds for the whole request when its prompt has more tokens
             pa.field("region_scope", TEXT),
+            pa.field("from_minute_utc", COUNT),  # minute of the UTC day; 0 and 1440 (or NULL, in older rows): all day
+            pa.field("to_minute_utc", COUNT),  # first minute without it
             pa.field("unit", TEXT),
             pa.field("price_usd_per_million", BRONZE_MONEY),  # NULL: no price is known
             pa.field("price_reason", TEXT),  # why not
@@ -61,7 +63,10 @@ PRICE_BOOK = TableSpec(
             pa.field("recorded_at", TIMESTAMP),
         ]
     ),
-    key=("provider", "model_id", "token_class", "service_tier", "context_from_tokens", "region_scope", "valid_from", "revision"),
+    key=(
+        *("provider", "model_id", "token_class", "service_tier", "context_from_tokens", "region_scope", "from_minute_utc", "to_minute_utc"),
+        *("valid_from", "revision"),
+    ),
 )
 # Every model of these is in the book: what else a workload could run on has a price, too. Of the others, what was seen.
 ROUTES = ("anthropic", "openai", "azure", "aws", "google")
@@ -162,7 +167,7 @@ def newest(lake: Lake) -> dict[Model, dict[Key, tuple[Entry, ...]]]:
     parts = ", ".join(Key.__dataclass_fields__)
     try:
         rows = connection.execute(
-            f"SELECT * FROM ops.price_book QUALIFY revision = max(revision) OVER (PARTITION BY {parts})"
+            f"SELECT * FROM {_book(lake)} QUALIFY revision = max(revision) OVER (PARTITION BY {parts})"
             f" ORDER BY {parts}, valid_from NULLS FIRST"
         ).fetchall()
         names = [column[0] for column in connection.description or ()]
@@ -186,11 +191,11 @@ def wanted_of(model: Model, rules: Iterable[PriceRule], overrides: Iterable[Pric
         if (override.provider, override.model.lower()) == (provider, name.lower()):
             segments = _overridden(segments, override)
     listed = found.model if found is not None else None
-    timelines: dict[Key, list[Entry]] = {}
+    timelines: dict[Key, dict[Window, list[Entry]]] = {}
     for each in joined(segments) or [UNKNOWN]:
         key = Key(provider, name, each.token_class, each.service_tier, each.context_from_tokens, each.region_scope)
-        timelines.setdefault(key, []).append(Entry.of_segment(each, listed))
-    return {key: tuple(entries) for key, entries in timelines.items()}
+        timelines.setdefault(key, {}).setdefault(each.window, []).append(Entry.of_segment(each, listed))
+    return {key.during(window): entries for key, cells in timelines.items() for window, entries in in_windows(cells).items()}
 
 
 def listing_in_force(settings: Settings, provider: str, model: str) -> Listing | None:
@@ -215,7 +220,7 @@ def month_fingerprints(lake: Lake, months: Collection[str]) -> dict[str, str]:
         rows = connection.execute(
             f"""
             WITH months(start) AS (VALUES {listed}),
-            book AS (FROM ops.price_book QUALIFY revision = max(revision) OVER (PARTITION BY {parts}))
+            book AS (FROM {_book(lake)} QUALIFY revision = max(revision) OVER (PARTITION BY {parts}))
             SELECT strftime(start, '%Y-%m'), sum(hash(ROW(
                 {parts}, price_usd_per_million, price_reason, held_price_usd_per_million,
                 greatest(valid_from, start), least(valid_to, start + INTERVAL 1 MONTH)
@@ -241,12 +246,34 @@ def _judged(
     known: Mapping[Key, tuple[Entry, ...]], wanted: Mapping[Key, tuple[Entry, ...]], today: dt.date, months: Sequence[BillingPeriod]
 ) -> dict[Key, tuple[Entry, ...]]:
     """Every timeline as it has to be: the past as it was priced, the rest as lists and config say."""
-    found = {key: merged(known.get(key, ()), entries, today, months) for key, entries in wanted.items()}
+    found: dict[Key, tuple[Entry, ...]] = {}
+    active = _by_price({key: entries for key, entries in known.items() if any(each.active for each in entries)})
+    said = _by_price(wanted)
+    for price, windows in said.items():
+        merged = merged_windows(active.get(price, {}), windows, today, months)
+        found |= {price.during(window): entries for window, entries in merged.items()}
     for key, entries in known.items():
-        if key not in wanted:
-            # A list that drops a model says nothing of its price: it stays. The line "no price" goes when there is one.
-            found[key] = tuple(replace(each, active=False) for each in entries) if key.token_class == ANY else entries
+        if key not in found:
+            # A list that drops a model says nothing of its price: it stays. The line "no price" goes when there is one, as does a window of
+            # the day that is cut otherwise by now.
+            gone = key.token_class == ANY or key.during(WHOLE_DAY) in said
+            found[key] = tuple(replace(each, active=False) for each in entries) if gone else entries
     return found
+
+
+def _by_price(timelines: Mapping[Key, tuple[Entry, ...]]) -> dict[Key, dict[Window, tuple[Entry, ...]]]:
+    """The timelines of one price together, by window of the day."""
+    found: dict[Key, dict[Window, tuple[Entry, ...]]] = {}
+    for key, entries in timelines.items():
+        found.setdefault(key.during(WHOLE_DAY), {})[key.window] = entries
+    return found
+
+
+def _book(lake: Lake) -> str:
+    """The price book as SQL, older rows with the whole day as their window."""
+    scan = lake.scan_sql(PRICE_BOOK.layer, PRICE_BOOK.name, PRICE_BOOK)
+    whole = f"coalesce(from_minute_utc, {WHOLE_DAY[0]}) AS from_minute_utc, coalesce(to_minute_utc, {WHOLE_DAY[1]}) AS to_minute_utc"
+    return f"(SELECT * REPLACE ({whole}) FROM ({scan}))"
 
 
 def _overridden(segments: Sequence[Segment], override: PriceOverride) -> list[Segment]:

@@ -1,25 +1,29 @@
 """A price over time, and what happens to it when another one becomes known: the past stays as it was priced.
 
-Data flow: the known timeline of a key + the one that lists and config give now → the timeline to write (`costlake.prices`).
+Data flow: the known timelines of a price + those that lists and config give now → the timelines to write (`costlake.prices`).
+
+A price that depends on the hour has a timeline per window of the UTC day. Windows are disjoint on each day. Where lists and book cut the
+day differently, both are compared in cells that neither cuts; cells with one price become windows again.
 Run alone: it has no output of its own; python -m pytest tests/costlake/test_prices.py
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import chain, pairwise
 from typing import Any
 
 from costlake.money import at_scale
 from costlake.periods import BillingPeriod
-from costlake.pricelist import Segment
+from costlake.pricelist import DAY_MINUTES, WHOLE_DAY, Segment, Window
 
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """What a price is of."""
+    """What a price is of, and in which minutes of the UTC day it holds (from incl., to excl.)."""
 
     provider: str
     model_id: str
@@ -27,6 +31,17 @@ class Key:
     service_tier: str
     context_from_tokens: int
     region_scope: str
+    from_minute_utc: int = 0
+    to_minute_utc: int = DAY_MINUTES
+
+    @property
+    def window(self) -> Window:
+        """Its minutes."""
+        return self.from_minute_utc, self.to_minute_utc
+
+    def during(self, window: Window) -> Key:
+        """The same price in other minutes."""
+        return replace(self, from_minute_utc=window[0], to_minute_utc=window[1])
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ class Entry:
     def segment(self, key: Key) -> Segment:
         """As a price list would say it."""
         what = (key.token_class, key.service_tier, key.context_from_tokens, key.region_scope)
-        return Segment(*what, self.price, self.valid_from, self.valid_to, self.reason, self.origin, self.note)
+        return Segment(*what, self.price, self.valid_from, self.valid_to, self.reason, self.origin, self.note, *key.window)
 
     def row(self) -> dict[str, Any]:
         """As columns of `ops.price_book`."""
@@ -96,6 +111,51 @@ class Entry:
         return (self.valid_from or dt.date.min) <= day < (self.valid_to or dt.date.max)
 
 
+Timelines = Mapping[Window, Sequence[Entry]]
+
+
+def merged_windows(
+    known: Timelines, wanted: Timelines, today: dt.date, restate: Sequence[BillingPeriod]
+) -> dict[Window, tuple[Entry, ...]]:
+    """The timelines to write of one price, per window of the day; arguments as for `merged`."""
+    grid = list(pairwise(sorted({*WHOLE_DAY, *chain.from_iterable((*known, *wanted))})))
+    return in_windows({cell: merged(_during(known, cell), _during(wanted, cell), today, restate) for cell in grid})
+
+
+def in_windows(cells: Timelines) -> dict[Window, tuple[Entry, ...]]:
+    """Neighbours of the day that have one price as one window, in those days in which they do."""
+    if len(cells) == 1:
+        return {window: tuple(entries) for window, entries in cells.items()}
+    found: dict[Window, list[Entry]] = {}
+    for start, end in _spans(chain.from_iterable(cells.values())):
+        runs: list[tuple[Window, Entry]] = []
+        for cell, entries in sorted(cells.items()):
+            entry = _at(entries, start)
+            if entry is None:
+                continue
+            entry = replace(entry, valid_from=None if start == dt.date.min else start, valid_to=end)
+            if runs and runs[-1][0][1] == cell[0] and runs[-1][1] == entry:
+                runs[-1] = (runs[-1][0][0], cell[1]), entry
+            else:
+                runs.append((cell, entry))
+        for window, entry in runs:
+            found.setdefault(window, []).append(entry)
+    return {window: _joined(entries) for window, entries in found.items()}
+
+
+def _during(timelines: Timelines, cell: Window) -> tuple[Entry, ...]:
+    """The timeline of a cell that no window cuts."""
+    found = [each for window, entries in timelines.items() if window[0] <= cell[0] and cell[1] <= window[1] for each in entries]
+    return tuple(sorted(found, key=lambda each: each.valid_from or dt.date.min))
+
+
+def _spans(entries: Iterable[Entry], *more: dt.date) -> list[tuple[dt.date, dt.date | None]]:
+    """Days from (incl.) to (excl.) in which no entry begins or ends; the last one is open."""
+    bounds = {day for each in entries for day in (each.valid_from, each.valid_to) if day is not None}
+    days = [dt.date.min, *sorted(bounds | set(more))]
+    return list(zip(days, [*days[1:], None], strict=True))
+
+
 def merged(known: Sequence[Entry], wanted: Sequence[Entry], today: dt.date, restate: Sequence[BillingPeriod]) -> tuple[Entry, ...]:
     """The timeline to write.
 
@@ -107,11 +167,9 @@ def merged(known: Sequence[Entry], wanted: Sequence[Entry], today: dt.date, rest
     """
     if not known or _says(known) == _says(wanted):
         return tuple(known or wanted)
-    bounds = {day for each in (*known, *wanted) for day in (each.valid_from, each.valid_to) if day is not None} | {today}
-    bounds |= {day for month in restate for day in (month.start.date(), month.end.date())}
-    days = [dt.date.min, *sorted(bounds)]
+    months = [day for month in restate for day in (month.start.date(), month.end.date())]
     pieces = []
-    for start, end in zip(days, [*days[1:], None], strict=True):
+    for start, end in _spans((*known, *wanted), today, *months):
         piece = _decided(_at(known, start), _at(wanted, start), is_past=start < today, restate=_is_in(start, restate))
         if piece is not None:
             pieces.append(replace(piece, valid_from=None if start == dt.date.min else start, valid_to=end))

@@ -21,19 +21,20 @@ from costlake.errors import BadValue
 from costlake.pricelist import GLOBAL, MILLION, STANDARD, Listing
 
 Json = Mapping[str, Any]
-# A class that the list gives no price of its own costs what its parent costs.
-_PARENTS = {
-    "input_audio": "input_uncached",
-    "input_image": "input_uncached",
-    "input_video": "input_uncached",
-    "input_audio_cache_read": "input_cache_read",
-    "input_image_cache_read": "input_cache_read",
-    "input_video_cache_read": "input_cache_read",
-    "output_audio": "output",
-    "output_image": "output",
-    "output_video": "output",
-    "output_reasoning": "output",
-    "output_citation": "output",
+# A class that the list gives no price of its own costs what the first of its parents costs that has one: cached audio without a discount of
+# its own is audio. The ledger's rule is the same (macro llm_modality_classes).
+PARENTS: Mapping[str, tuple[str, ...]] = {
+    "input_audio": ("input_uncached",),
+    "input_image": ("input_uncached",),
+    "input_video": ("input_uncached",),
+    "input_audio_cache_read": ("input_audio", "input_cache_read"),
+    "input_image_cache_read": ("input_image", "input_cache_read"),
+    "input_video_cache_read": ("input_video", "input_cache_read"),
+    "output_audio": ("output",),
+    "output_image": ("output",),
+    "output_video": ("output",),
+    "output_reasoning": ("output",),
+    "output_citation": ("output",),
 }
 _MODALITIES = {"AUDIO": "audio", "IMAGE": "image", "DOCUMENT": "image", "VIDEO": "video"}
 _REASONING_BESIDE = frozenset({"x-ai", "perplexity"})
@@ -121,28 +122,29 @@ def read_usage(body: Json, provider: str, api: str | None = None) -> Usage:
     )
 
 
-def priced(usage: Usage, found: Listing | None, provider: str, day: dt.date) -> Priced:
+def priced(usage: Usage, found: Listing | None, provider: str, day: dt.date, at: dt.time | None = None) -> Priced:
     """What the usage cost at the prices of a UTC day.
 
     Args:
         usage: of `read_usage`.
         found: the model's prices (`costlake.pricelist.listing`, `costlake.prices.listing_in_force`); None where there are none.
-        provider: whose API it was. day: of the request.
+        provider: whose API it was.
+        day, at: of the request, UTC. Without a time, prices that depend on the hour are unknown.
     """
     counts = {**usage.classes, **usage.metrics}
     if found is None:
         return Priced(provider, None, tuple(Line(name, count, None, None, "model_not_in_price_list") for name, count in counts.items()))
-    if usage.reasoning_tokens and found.price("output_reasoning", day, usage.service_tier, usage.region_scope) is not None:
+    if usage.reasoning_tokens and found.price("output_reasoning", day, usage.service_tier, usage.region_scope, at=at) is not None:
         reasoning = min(usage.reasoning_tokens, counts.get("output", 0))
         counts |= {"output": counts.get("output", 0) - reasoning, "output_reasoning": reasoning}
-    lines = [_line(found, usage, name, count, day) for name, count in counts.items() if count]
+    lines = [_line(found, usage, name, count, day, at) for name, count in counts.items() if count]
     return Priced(found.provider, found.model, tuple(lines))
 
 
-def _line(found: Listing, usage: Usage, token_class: str, count: int, day: dt.date) -> Line:
-    for name in (token_class, _PARENTS.get(token_class)):
+def _line(found: Listing, usage: Usage, token_class: str, count: int, day: dt.date, at: dt.time | None) -> Line:
+    for name in (token_class, *PARENTS.get(token_class, ())):
         region = usage.region_scope if found.on(day, usage.service_tier, usage.region_scope) else GLOBAL
-        price = found.price(name, day, usage.service_tier, region, usage.prompt_tokens) if name else None
+        price = found.price(name, day, usage.service_tier, region, usage.prompt_tokens, at)
         if price is not None and price.price_usd_per_million is not None:
             return Line(token_class, count, price.price_usd_per_million, price.price_usd_per_million * count / MILLION)
         if price is not None:

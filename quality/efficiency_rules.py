@@ -26,7 +26,7 @@ def efficiency_suites(rebuild: str) -> tuple[Suite, ...]:
 
 def _cache(rebuild: str) -> Suite:
     rules = (
-        *(not_null(column, rebuild) for column in ("billing_period", "charge_date", "input_tokens_total", "input_cache_read_tokens")),
+        *(not_null(column, rebuild) for column in ("billing_period", "charge_date", "input_tokens_total", "cache_read_tokens_total")),
         between("cache_hit_rate", 0, 1, rebuild),
         between("cache_hit_rate_dollar_weighted", 0, 1, rebuild),
         between("saved_by_reads_usd", 0, None, "look at the price book: a cache read is dearer than uncached input", severity="warn"),

@@ -213,7 +213,7 @@ def _model_suite() -> Suite:
         between("cache_hit_rate", 0, 1, _REBUILD),
         between("request_count", 0, None, _REBUILD),
         between("input_tokens_total", 0, None, _REBUILD),
-        between("output_tokens", 0, None, _REBUILD),
+        between("output_tokens_total", 0, None, _REBUILD),
         between("cost_per_million_tokens", 0, None, "look for a credit larger than the usage of that day and model", severity="warn"),
         _iso_rule("billing_currency", place, known_only=True),
     )

@@ -31,6 +31,12 @@ _TOKEN_CLASSES = (
     "input_cache_write_5m_tokens",
     "input_cache_write_1h_tokens",
     "output_tokens",
+    "input_audio_tokens",
+    "input_audio_cache_read_tokens",
+    "output_audio_tokens",
+    "input_image_tokens",
+    "input_image_cache_read_tokens",
+    "output_image_tokens",
 )
 
 

@@ -39,6 +39,18 @@ def test_a_response_is_priced_as_of_its_day(home: Path) -> None:
     assert "not known: a price is missing" in said
 
 
+def test_a_price_by_the_hour_needs_the_time_of_the_request(home: Path) -> None:
+    body = {"model": "deepseek-reasoner", "usage": {"prompt_tokens": 0, "completion_tokens": 1_000_000}}
+    (home / "body.json").write_text(json.dumps(body), encoding="utf-8")
+    asked = ("price-usage", str(home / "body.json"), "--provider", "deepseek", "--date", "2026-07-29")
+    for time, dollars in (("16:29", "2.19 USD"), ("16:30", "0.55 USD")):
+        status, said = typed(*asked, "--time", time)
+        assert (status, f": {dollars}" in said) == (0, True), said
+    status, said = typed(*asked)
+    assert (status, "price_depends_on_the_hour" in said) == (0, True), said
+    assert typed(*asked, "--time", "noon")[0] == 1
+
+
 def test_a_file_that_is_no_response_is_refused_with_its_name(home: Path) -> None:
     (home / "body.json").write_text("[", encoding="utf-8")
     status, said = typed("price-usage", str(home / "body.json"), "--provider", "openai")

@@ -15,10 +15,12 @@
     and {{ flow }}.price_gap is null
 {%- endmacro %}
 
-{# The rate of the flow's own day and prompt length. #}
+{# The rate of the flow's own day, hour and prompt length. #}
 {% macro llm_rate_holds(flow, rates) -%}
     {{ flow }}.charge_date >= {{ rates }}.valid_from
     and {{ flow }}.charge_date < {{ rates }}.valid_to
+    and {{ flow }}.from_minute_utc >= {{ rates }}.from_minute_utc
+    and {{ flow }}.to_minute_utc <= {{ rates }}.to_minute_utc
     and {{ context_from(flow ~ '.context_tier') }} >= {{ rates }}.context_from_tokens
     and {{ context_from(flow ~ '.context_tier') }} < {{ rates }}.context_to_tokens
 {%- endmacro %}
@@ -28,12 +30,13 @@
 select
     {{ grain | join(', ') }},
     input_tokens_total,
-    input_uncached_tokens,
-    input_cache_read_tokens,
-    input_cache_write_5m_tokens,
-    input_cache_write_1h_tokens,
-    {{ exact_quotient('input_cache_read_tokens', 'input_tokens_total') }} as cache_hit_rate,
-    {{ exact_quotient('input_cache_read_tokens', 'write_tokens') }} as cache_reads_per_write,
+    uncached_tokens_total,
+    cache_read_tokens_total,
+    {%- for class in llm_token_classes() if class.startswith('input') %}
+    {{ class }}_tokens,
+    {%- endfor %}
+    {{ exact_quotient('cache_read_tokens_total', 'input_tokens_total') }} as cache_hit_rate,
+    {{ exact_quotient('cache_read_tokens_total', 'write_tokens') }} as cache_reads_per_write,
     input_at_full_price_usd,
     cache_read_at_full_price_usd,
     {{ exact_quotient('cache_read_at_full_price_usd', 'input_at_full_price_usd') }} as cache_hit_rate_dollar_weighted,
@@ -53,7 +56,7 @@ select
     cast(lost as decimal(38, 0)) as lost_read_tokens_estimate,
     case
         when lost = 0 then 0
-        else cast(uncached_read_discount_usd * {{ exact_quotient('lost', 'input_uncached_tokens') }} as decimal(38, 12))
+        else cast(uncached_read_discount_usd * {{ exact_quotient('lost', 'uncached_tokens_total') }} as decimal(38, 12))
     end as lost_usd_estimate,
     lost_basis,
     case
@@ -150,7 +153,7 @@ select
     actual_cost,
     case
         when tokens_total is null then 'charge_counts_no_tokens'
-        when list_cost_usd is null and mixes_modalities then 'modalities_not_separated'
+        when list_cost_usd is null and modality_gap is not null then modality_gap
         when list_cost_usd is null and lacks_long_prompts then 'no_rate_for_long_prompts_on_route'
         when list_cost_usd is null and unpriced_tokens = tokens_total then 'no_rate_on_route'
         when list_cost_usd is null and lacks_a_tier then 'no_rate_for_a_tier_on_route'

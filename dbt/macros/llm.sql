@@ -32,8 +32,13 @@
     nullif(trim(regexp_replace(lower({{ text }}), '[^a-z0-9.]+', '-', 'g'), '-'), '')
 {%- endmacro %}
 
-{# The five disjoint token classes, in the order of every report. #}
+{# The disjoint token classes, in the order of every report: the five of text (and of whatever a report does not separate), then audio and images. #}
 {% macro llm_token_classes() -%}
+    {{ return(llm_text_token_classes() + llm_modality_classes().keys() | list) }}
+{%- endmacro %}
+
+{# What every provider counts. #}
+{% macro llm_text_token_classes() -%}
     {{ return(['input_uncached', 'input_cache_read', 'input_cache_write_5m', 'input_cache_write_1h', 'output']) }}
 {%- endmacro %}
 

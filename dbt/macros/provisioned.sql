@@ -55,6 +55,8 @@
             and known.option_scope in ('', coalesce(asked.region_scope, ''))
             and known.valid_from <= asked.served_on
             and asked.served_on < known.valid_to
+            -- a price by the hour is not the day's
+            and known.to_minute_utc - known.from_minute_utc = 1440
         group by all
     ),
 
@@ -62,8 +64,8 @@
         select
             claimed.*,
             cast(
-                input_uncached_tokens + input_cache_write_5m_tokens + input_cache_write_1h_tokens
-                + input_cache_read_tokens * capacity.cache_read_weight + output_tokens * capacity.output_weight as decimal(38, 12)
+                list_sum({{ llm_input_but_reads() }}) + list_sum({{ llm_class_columns('input', 'cache_read') }}) * capacity.cache_read_weight
+                + list_sum({{ llm_class_columns('output') }}) * capacity.output_weight as decimal(38, 12)
             ) as used_equivalents,
             cast(
                 {%- for class in llm_token_classes() %}

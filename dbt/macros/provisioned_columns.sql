@@ -15,9 +15,9 @@ by_start as (
         min(unit_model_id) filter (where usage_start is not null) as first_model_id,
         max(unit_model_id) filter (where usage_start is not null) as last_model_id,
         bool_or(has_rivals) as has_rivals,
-        sum(input_uncached_tokens + input_cache_write_5m_tokens + input_cache_write_1h_tokens) as input_tokens,
-        sum(input_cache_read_tokens) as cache_read_tokens,
-        sum(output_tokens) as output_tokens,
+        sum(list_sum({{ llm_input_but_reads() }})) as input_tokens,
+        sum(list_sum({{ llm_class_columns('input', 'cache_read') }})) as cache_read_tokens,
+        sum(list_sum({{ llm_class_columns('output') }})) as output_tokens,
         {{ known_sum('used_equivalents', 'usage_start is not null') }} as used_equivalents,
         {{ known_sum('payg_usd', 'usage_start is not null') }} as payg_usd
     from worth

@@ -40,6 +40,19 @@
     case when {{ ends }} - {{ starts }} <= interval 1 hour then 'hour' when {{ ends }} is not null then 'day' end
 {%- endmacro %}
 
+{# Whether what a report does not separate (price_gap) leaves a class without a price, of a model that has prices for audio or images. Classes of
+   audio and images are separated by themselves. #}
+{% macro price_gap_covers(price_gap, token_class) -%}
+    case {{ price_gap }}
+        when 'modalities_not_told' then {{ token_class }} in ('{{ llm_text_token_classes() | join("', '") }}')
+        when 'modalities_exceed_tokens' then {{ token_class }} in ('{{ llm_text_token_classes() | join("', '") }}')
+        when 'modalities_not_separated' then
+            {{ token_class }} in ('{{ llm_text_token_classes() | select('ne', 'output') | join("', '") }}')
+        when 'cache_writes_not_separated_by_modality' then {{ token_class }} like 'input_cache_write%'
+        else false
+    end
+{%- endmacro %}
+
 {# A tier in the price book's words. #}
 {% macro price_tier(service_tier, batch) -%}
     case
@@ -57,6 +70,16 @@
         * case lower(regexp_extract({{ context_tier }}, '^>?\s*\d+([kKmM]?)', 1)) when 'k' then 1000 when 'm' then 1000000 else 1 end,
         0
     )
+{%- endmacro %}
+
+{# The minute of the UTC day in which a bucket of usage begins (or, with `ends`, the first after it); all day where the model has no prices by
+   the hour (`by_hour` says which has) or the bucket is a day. #}
+{% macro usage_minute(usage, by_hour, ends=false) -%}
+    case
+        when {{ by_hour }} and {{ usage }}.usage_grain = 'hour'
+            then date_diff('minute', cast({{ usage }}.charge_date as timestamp), {{ usage }}.usage_start at time zone 'UTC'){{ ' + 60' if ends }}
+        else {{ 1440 if ends else 0 }}
+    end
 {%- endmacro %}
 
 {# quantity x price per million, exact, rounded once to 12 decimals. #}

@@ -25,7 +25,7 @@ modelled as (
         billing_period,
         sum(row_count) as row_count,
         sum(input_tokens_total) as input_tokens,
-        sum(output_tokens) as output_tokens,
+        sum(output_tokens_total) as output_tokens,
         sum(request_count) as request_count
     from {{ ref('int_token_usage') }}
     where source_id in (select source_id from bronze)

@@ -8,17 +8,19 @@ select
 from {{ ref('fct_cache_efficiency_daily') }}
 where
     input_tokens_total
-    <> input_uncached_tokens + input_cache_read_tokens + input_cache_write_5m_tokens + input_cache_write_1h_tokens
+    <> list_sum({{ llm_class_columns('input') }})
+    or input_tokens_total <> uncached_tokens_total + cache_read_tokens_total + input_cache_write_5m_tokens + input_cache_write_1h_tokens
+    or cache_read_tokens_total <> list_sum({{ llm_class_columns('input', 'cache_read') }})
     or not cache_hit_rate between 0 and 1
     or not cache_hit_rate_dollar_weighted between 0 and 1
-    or abs(cache_hit_rate * input_tokens_total - input_cache_read_tokens) > 0.000000000001 * input_tokens_total
+    or abs(cache_hit_rate * input_tokens_total - cache_read_tokens_total) > 0.000000000001 * input_tokens_total
     or abs(cache_hit_rate_dollar_weighted * input_at_full_price_usd - cache_read_at_full_price_usd) > 0.000000000001 * input_at_full_price_usd + 0.000000000001
     or (price_reason is null) <> (input_at_full_price_usd is not null and cache_read_usd is not null and cache_write_usd is not null)
     or (unread_write_reason is null) <> (unread_write_usd_at_least is not null)
     or (lost_reason is null) <> (lost_usd_estimate is not null)
     or (lost_basis is null) <> (lost_read_tokens_estimate is null)
     or unread_write_tokens_at_least > input_cache_write_5m_tokens + input_cache_write_1h_tokens
-    or lost_read_tokens_estimate > input_uncached_tokens
+    or lost_read_tokens_estimate > uncached_tokens_total
     or net_saved_usd <> saved_by_reads_usd - write_premium_usd
 
 union all

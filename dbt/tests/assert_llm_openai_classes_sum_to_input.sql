@@ -1,4 +1,5 @@
--- OpenAI's input_tokens is the sum of uncached, cached and cache-write tokens; anything else counts a token twice or not.
+-- OpenAI's input_tokens is the sum of uncached, cached and cache-write tokens of text, audio and images, its output_tokens that of what was made;
+-- anything else counts a token twice or not.
 select
     source_id,
     charge_date,
@@ -9,6 +10,5 @@ select
     input_cache_write_5m_tokens
 from {{ ref('stg_openai_usage__tokens') }}
 where
-    reported_input_tokens is distinct from (
-        input_uncached_tokens + coalesce(input_cache_read_tokens, 0) + coalesce(input_cache_write_5m_tokens, 0)
-    )
+    reported_input_tokens is distinct from list_sum({{ llm_class_columns('input') }})
+    or reported_output_tokens is distinct from list_sum({{ llm_class_columns('output') }})

@@ -8,7 +8,7 @@
     'fct_token_economics_daily': key ~ ', host_provider_name, token_class, service_tier, billing_currency',
     'fct_model_economics_daily': key ~ ', host_provider_name, billing_currency',
     'fct_token_usage': 'source_id, billing_period, usage_start, usage_grain, usage_role, provider_name, account_id, project_id, api_key_id, user_id, '
-        ~ 'feature_tag, model_id, service_tier, context_tier, region_scope, token_class, price_reason',
+        ~ 'feature_tag, model_id, service_tier, context_tier, region_scope, price_gap, token_class, price_reason',
     'fct_llm_reconciliation_daily': 'billing_period, charge_date, provider_name, billing_currency',
     'fct_llm_unit_cost_daily': 'billing_period, charge_date, provider_name, project_id, api_key_id, user_id, feature_tag, model_id, service_tier',
     'fct_focus_faults': 'source_id, billing_period, rule_id',

@@ -24,5 +24,7 @@ select
 from {{ ref('fct_model_economics_daily') }}
 where
     not cache_hit_rate between 0 and 1
-    or abs(cache_hit_rate * input_tokens_total - input_cache_read_tokens) > 0.000000000001 * input_tokens_total
+    or input_tokens_total is distinct from list_sum({{ llm_class_columns('input') }})
+    or output_tokens_total is distinct from list_sum({{ llm_class_columns('output') }})
+    or abs(cache_hit_rate * input_tokens_total - cache_read_tokens_total) > 0.000000000001 * input_tokens_total
     or abs(cost_per_request * request_count - effective_cost) > 0.000000000001 * request_count

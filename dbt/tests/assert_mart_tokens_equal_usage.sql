@@ -45,10 +45,10 @@ by_model as (
     select
         billing_period,
         provider_name,
-        sum(list_sum([input_tokens_total, output_tokens])) as tokens
+        sum(list_sum([input_tokens_total, output_tokens_total])) as tokens
     from {{ ref('fct_model_economics_daily') }}
     group by all
-    having sum(list_sum([input_tokens_total, output_tokens])) <> 0
+    having sum(list_sum([input_tokens_total, output_tokens_total])) <> 0
 
 )
 

@@ -1,37 +1,47 @@
--- Two prices of one thing on one day would double the usage that joins them; the second of two for the same prompt length is left
--- without any prompt.
+-- Two prices of one thing at one time, for one prompt, would double the usage that joins them; a price without a day, a minute or a prompt is lost.
+{%- set key = ['provider_name', 'model_id', 'token_class', 'service_tier', 'region_scope'] %}
+{%- set ranges = {'valid_from': 'valid_to', 'from_minute_utc': 'to_minute_utc', 'context_from_tokens': 'context_to_tokens'} %}
+with
+
+book as (
+
+    select * from {{ ref('int_price_book') }}
+
+)
+
 select
     provider_name,
-    model_id,
-    token_class,
-    service_tier,
-    region_scope,
-    valid_from
-from {{ ref('int_price_book') }}
-group by all
-having
-    count(*) > count(distinct context_from_tokens)
-    or bool_or(context_to_tokens <= context_from_tokens)
-    or count(distinct valid_to) > 1
+    min(price_id) as price_id,
+    'is there twice' as fault
+from book
+group by provider_name, price_id
+having count(*) > 1
 
 union all
 
--- days of one thing follow each other
+select
+    one.provider_name,
+    one.price_id,
+    'overlaps ' || another.price_id
+from book as one
+inner join book as another
+    on one.price_id < another.price_id
+    {%- for column in key %}
+    and one.{{ column }} = another.{{ column }}
+    {%- endfor %}
+    {%- for starts, ends in ranges.items() %}
+    and one.{{ starts }} < another.{{ ends }}
+    and another.{{ starts }} < one.{{ ends }}
+    {%- endfor %}
+
+union all
+
 select
     provider_name,
-    model_id,
-    token_class,
-    service_tier,
-    region_scope,
-    valid_from
-from (
-    select
-        *,
-        max(valid_to) over (
-            partition by provider_name, model_id, token_class, service_tier, region_scope, context_from_tokens
-            order by valid_from
-            rows between unbounded preceding and 1 preceding
-        ) as before
-    from {{ ref('int_price_book') }}
-)
-where valid_from < before
+    price_id,
+    'holds at no time'
+from book
+where
+    {%- for starts, ends in ranges.items() %}
+    {{ starts }} >= {{ ends }}{{ ' or' if not loop.last }}
+    {%- endfor %}

@@ -69,6 +69,10 @@ _OF_METADATA = {
     "usage_cache_creation_tokens": f"{_USAGE}.cache_creation_input_tokens",
     "usage_cache_write_tokens": f"{_USAGE}.prompt_tokens_details.cache_creation_tokens",
     "usage_cache_write_1h_tokens": f"{_USAGE}.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
+    "usage_audio_tokens": f"{_USAGE}.prompt_tokens_details.audio_tokens",
+    "usage_image_tokens": f"{_USAGE}.prompt_tokens_details.image_tokens",
+    "usage_output_audio_tokens": f"{_USAGE}.completion_tokens_details.audio_tokens",
+    "usage_output_image_tokens": f"{_USAGE}.completion_tokens_details.image_tokens",
     "usage_reasoning_tokens": f"{_USAGE}.completion_tokens_details.reasoning_tokens",
     "usage_web_search_requests": f"{_USAGE}.server_tool_use.web_search_requests",
     "older_cache_read_tokens": f"{_OLDER}.cache_read_input_tokens",
@@ -169,6 +173,6 @@ SOURCES = (
         open=open_dump,
         recognises=_SHAPE.recognises,
         measures={"tokens": _TOKENS},
-        redaction=Redaction("litellm_requests/1", (*_KEPT, *_PATHS), _redact),
+        redaction=Redaction("litellm_requests/2", (*_KEPT, *_PATHS), _redact),
     ),
 )

@@ -139,16 +139,39 @@ def _check_object(result: Json, expected: str, place: Place) -> None:
         )
 
 
+# (parts, whole): the whole counts every token of its parts once. Uncached audio and images stand in the row beside what was cached of them.
+_CACHED = ("input_cached_tokens", "input_cache_write_tokens")
+_CACHED_MEDIA = ("input_cached_audio_tokens", "input_cached_image_tokens")
+_PARTS = (
+    (_CACHED, "input_tokens"),
+    (_CACHED_MEDIA, "input_cached_tokens"),
+    (("input_audio_tokens", "input_image_tokens", *_CACHED_MEDIA), "input_tokens"),
+    (("input_audio_tokens", "input_image_tokens"), "input_uncached_tokens"),
+    (("output_audio_tokens", "output_image_tokens"), "output_tokens"),
+)
+
+
 def _check_classes(row: Json, place: Place) -> None:
-    """Cached and cache-write tokens are parts of input_tokens; together they cannot be more than the whole."""
-    parts = (row["input_cached_tokens"] or 0) + (row["input_cache_write_tokens"] or 0)
-    if parts > (row["input_tokens"] or 0):
-        raise BadValue(
-            f"cached and cache-write tokens ({parts}) are more than input_tokens ({row['input_tokens']})",
-            where=f"{place}, field input_cached_tokens",
-            expected="input_tokens = uncached + cached + cache_write",
-            next_step=_AGAIN,
-        )
+    """Parts of a count cannot be more than the whole: cached tokens of input, audio and images of input, of cached input and of output."""
+    for names, whole in _PARTS:
+        parts = sum(row[name] or 0 for name in names)
+        limit = _uncached(row) if whole == "input_uncached_tokens" else row[whole] or 0
+        if limit is not None and parts > limit:
+            raise BadValue(
+                f"{', '.join(names)} ({parts}) are more than {whole} ({limit})",
+                where=f"{place}, field {names[0]}",
+                expected="input_tokens = uncached + cached + cache_write; each of them and output_tokens = text + audio + images",
+                next_step=_AGAIN,
+            )
+
+
+def _uncached(row: Json) -> int | None:
+    """Uncached input of any modality; None where audio and images may hold cached ones (payloads before 2026)."""
+    if row["input_uncached_tokens"] is not None:
+        return int(row["input_uncached_tokens"])
+    if any(row[name] is None for name in _CACHED_MEDIA):
+        return None
+    return (row["input_tokens"] or 0) - sum(row[name] or 0 for name in _CACHED)
 
 
 def _holds(kinds: dict[str, str], path: Path) -> bool:

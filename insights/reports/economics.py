@@ -23,6 +23,12 @@ CLASS_NAMES = {
     "input_cache_write_5m": "input, written to cache for 5 min",
     "input_cache_write_1h": "input, written to cache for 1 h",
     "output": "output",
+    "input_audio": "input, audio",
+    "input_audio_cache_read": "input, audio read from cache",
+    "output_audio": "output, audio",
+    "input_image": "input, images",
+    "input_image_cache_read": "input, images read from cache",
+    "output_image": "output, images",
 }
 _MILLION = Decimal(1_000_000)
 _SOLD_BY = "case when host_provider_name <> provider_name then provider_name || ' on ' || host_provider_name else provider_name end"
@@ -85,11 +91,11 @@ def model_units(con: duckdb.DuckDBPyConnection, basis: Basis) -> Table:
         f"""
         select
             coalesce(base_model_id, 'No model named') as model, {_SOLD_BY} as sold_by,
-            sum(request_count), sum(input_tokens_total), sum(output_tokens), sum(effective_cost) as cost,
+            sum(request_count), sum(input_tokens_total), sum(output_tokens_total), sum(effective_cost) as cost,
             sum(effective_cost) filter (where request_count > 0), sum(request_count) filter (where effective_cost is not null),
-            sum(effective_cost) filter (where input_tokens_total + output_tokens > 0),
-            sum(input_tokens_total + output_tokens) filter (where effective_cost is not null),
-            sum(input_cache_read_tokens) filter (where input_tokens_total is not null)
+            sum(effective_cost) filter (where input_tokens_total + output_tokens_total > 0),
+            sum(input_tokens_total + output_tokens_total) filter (where effective_cost is not null),
+            sum(cache_read_tokens_total) filter (where input_tokens_total is not null)
         from marts.fct_model_economics_daily
         where (billing_currency = ? or billing_currency is null) and billing_period = ?
         group by model, sold_by

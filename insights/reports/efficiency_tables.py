@@ -32,7 +32,7 @@ def cache(con: duckdb.DuckDBPyConnection, period: BillingPeriod) -> Table:
     rows = con.execute(
         f"""
         select
-            base_model_id, route_id, sum(input_tokens_total), sum(input_cache_read_tokens),
+            base_model_id, route_id, sum(input_tokens_total), sum(cache_read_tokens_total),
             {KNOWN.format("cache_read_at_full_price_usd")}, {KNOWN.format("input_at_full_price_usd")},
             {", ".join(KNOWN.format(name) for name in money)},
             sum(unread_write_usd_at_least), {KNOWN.format("lost_usd_estimate")}

@@ -29,7 +29,9 @@ SABOTAGE = [
         "assert_mart_tokens_equal_usage",
         "update marts.fct_token_economics_daily set tokens = tokens * 2 where token_class = 'input_cache_read'",
     ),
-    ("assert_mart_tokens_equal_usage", "update marts.fct_model_economics_daily set output_tokens = output_tokens + 1"),
+    ("assert_mart_tokens_equal_usage", "update marts.fct_model_economics_daily set output_tokens_total = output_tokens_total + 1"),
+    ("assert_mart_rates_are_ratios", "update marts.fct_model_economics_daily set output_tokens = output_tokens + 1"),
+    ("assert_mart_rates_are_ratios", "update marts.fct_model_economics_daily set input_audio_tokens = 1"),
     ("assert_mart_grain_is_unique", "insert into marts.fct_cost_daily from marts.fct_cost_daily limit 1"),
     (
         "assert_mart_rates_are_ratios",
@@ -100,7 +102,7 @@ SABOTAGE = [
     ("assert_llm_costs_are_conserved", "update bronze.anthropic_costs set currency = null"),
     (
         "assert_llm_usage_is_conserved",
-        "update intermediate.int_token_usage set output_tokens = output_tokens + 1 where source_id = 'anthropic-usage'",
+        "update intermediate.int_token_usage set output_tokens_total = output_tokens_total + 1 where source_id = 'anthropic-usage'",
     ),
 ]
 

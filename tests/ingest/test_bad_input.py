@@ -261,6 +261,39 @@ def test_more_cached_tokens_than_tokens_are_refused(settings: Settings, tmp_path
     the_refusal(_ingest_page(settings, tmp_path, clock, text), BadValue, where="field input_cached_tokens")
 
 
+@pytest.mark.parametrize(
+    ("counts", "field"),
+    [
+        ({"input_tokens": 10, "input_audio_tokens": 11}, "input_audio_tokens"),
+        ({"input_tokens": 10, "input_audio_tokens": 6, "input_image_tokens": 5}, "input_audio_tokens"),
+        ({"input_tokens": 10, "input_cached_tokens": 3, "input_cached_audio_tokens": 4}, "input_cached_audio_tokens"),
+        ({"input_tokens": 10, "input_cached_tokens": 3, "input_uncached_tokens": 7, "input_audio_tokens": 8}, "input_audio_tokens"),
+        (
+            {
+                "input_tokens": 10,
+                "input_cached_tokens": 3,
+                "input_audio_tokens": 8,
+                "input_cached_audio_tokens": 0,
+                "input_cached_image_tokens": 0,
+            },
+            "input_audio_tokens",
+        ),
+        ({"input_tokens": 10, "output_tokens": 5, "output_audio_tokens": 4, "output_image_tokens": 2}, "output_audio_tokens"),
+    ],
+)
+def test_more_audio_and_images_than_tokens_are_refused(
+    settings: Settings, tmp_path: Path, clock: FixedClock, counts: dict[str, int], field: str
+) -> None:
+    """Taken apart, the rest of text would be below nothing: the row contradicts itself, and its dollars would be anybody's guess."""
+    error = the_refusal(_ingest_page(settings, tmp_path, clock, _page([_usage(**counts)])), BadValue, where=f"field {field}")
+    assert "are more than" in error.what
+
+
+def test_audio_of_an_older_payload_may_have_been_cached(settings: Settings, tmp_path: Path, clock: FixedClock) -> None:
+    text = _page([_usage(input_tokens=10, input_cached_tokens=8, input_audio_tokens=9)])
+    assert _ingest_page(settings, tmp_path, clock, text).row_count == 1
+
+
 def test_a_page_that_comes_twice_would_double_the_day(settings: Settings, tmp_path: Path, clock: FixedClock) -> None:
     text = _page([_usage()]) + "\n" + _page([_usage()])
     the_refusal(_ingest_page(settings, tmp_path, clock, text), ManifestError, where="page.json, result 2")

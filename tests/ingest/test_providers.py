@@ -60,6 +60,19 @@ def test_a_day_that_is_dumped_again_replaces_itself(settings: Settings, clock: F
     ]
 
 
+def test_audio_and_images_of_a_gateways_requests_are_kept_of_its_metadata(settings: Settings, clock: FixedClock, tmp_path: Path) -> None:
+    request = pq.read_table(FIXTURES / "litellm_requests" / "2026-11-02" / "spend_logs-1.parquet").to_pylist()[0]
+    usage = {
+        "prompt_tokens_details": {"audio_tokens": 7, "image_tokens": 5, "text_tokens": 3},
+        "completion_tokens_details": {"audio_tokens": 2},
+    }
+    request |= {"metadata": json.dumps({"usage_object": usage}), "prompt_tokens": 15, "completion_tokens": 2}
+    pq.write_table(pa.Table.from_pylist([request]), tmp_path / "spend_logs.parquet")
+    assert ingest_file(settings, tmp_path / "spend_logs.parquet", clock, source_name="litellm_requests").refused == []
+    kept = "usage_audio_tokens, usage_image_tokens, usage_output_audio_tokens, usage_output_image_tokens"
+    assert _rows(settings, f"SELECT {kept} FROM bronze.litellm_requests") == [(7, 5, 2, None)]
+
+
 def test_openrouters_day_as_csv_replaces_the_same_day_of_the_api(settings: Settings, clock: FixedClock, tmp_path: Path) -> None:
     """Both files tell the day's dollars: together they would be billed twice."""
     item = {"model_permaslug": "a/b", "usage": 1.5, "requests": 1, "prompt_tokens": 1, "completion_tokens": 1, "endpoint_id": "e"}

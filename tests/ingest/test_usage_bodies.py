@@ -53,7 +53,7 @@ APIS = {
 
 
 def cost(usage: Usage, provider: str, model: str, day: dt.date = DAY, at: dt.time | None = None) -> Priced:
-    return priced(usage, listing(provider, model, load_rules(Settings.load()), at), provider, day)
+    return priced(usage, listing(provider, model, load_rules(Settings.load())), provider, day, at)
 
 
 def chat(prompt: int, completion: int, prompt_details: dict[str, int] | None = None, **details: int) -> dict[str, Any]:

@@ -39,7 +39,8 @@ TOKENS = TableSpec("marts", "fct_token_economics_daily", _schema(
 MODELS = TableSpec("marts", "fct_model_economics_daily", _schema(
     "billing_period charge_date:date provider_name host_provider_name project_id model_id base_model_id billing_currency "
     "request_count:count input_uncached_tokens:tokens input_cache_read_tokens:tokens input_cache_write_5m_tokens:tokens "
-    "input_cache_write_1h_tokens:tokens output_tokens:tokens input_tokens_total:tokens effective_cost:money cost_per_request:money "
+    "input_cache_write_1h_tokens:tokens output_tokens:tokens cache_read_tokens_total:tokens input_tokens_total:tokens "
+    "output_tokens_total:tokens effective_cost:money cost_per_request:money "
     "cost_per_million_tokens:money cache_hit_rate:money"
 ))  # fmt: skip
 RECONCILIATION = TableSpec("ops", "reconciliation", pa.schema([
@@ -162,6 +163,7 @@ def economics(rows: list[Row]) -> tuple[list[Row], list[Row]]:
         models.append(base | {
             "request_count": 4000, "input_uncached_tokens": Decimal(6_000_000), "input_cache_read_tokens": Decimal(9_000_000),
             "input_cache_write_5m_tokens": Decimal(0), "input_cache_write_1h_tokens": Decimal(0), "output_tokens": Decimal(1_500_000),
+            "cache_read_tokens_total": Decimal(9_000_000), "output_tokens_total": Decimal(1_500_000),
             "input_tokens_total": Decimal(15_000_000), "effective_cost": row["effective_cost"], "cost_per_request": None,
             "cost_per_million_tokens": None, "cache_hit_rate": None,
         })  # fmt: skip

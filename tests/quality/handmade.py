@@ -79,7 +79,7 @@ CREATE TABLE marts.fct_token_economics_daily (
 );
 CREATE TABLE marts.fct_model_economics_daily (
     billing_period VARCHAR, charge_date DATE, provider_name VARCHAR, model_id VARCHAR, billing_currency VARCHAR,
-    request_count BIGINT, input_tokens_total DECIMAL(38,0), output_tokens DECIMAL(38,0), cost_per_million_tokens DECIMAL(38,12),
+    request_count BIGINT, input_tokens_total DECIMAL(38,0), output_tokens_total DECIMAL(38,0), cost_per_million_tokens DECIMAL(38,12),
     cache_hit_rate DECIMAL(38,12)
 );
 CREATE TABLE marts.fct_restatements (
@@ -114,7 +114,7 @@ CREATE TABLE marts.fct_gpu_waste_daily (
 );
 CREATE TABLE marts.fct_cache_efficiency_daily (
     billing_period VARCHAR, charge_date DATE, route_id VARCHAR, model_id VARCHAR, input_tokens_total DECIMAL(38,0),
-    input_cache_read_tokens DECIMAL(38,0), cache_hit_rate DECIMAL(38,12), cache_hit_rate_dollar_weighted DECIMAL(38,12),
+    cache_read_tokens_total DECIMAL(38,0), cache_hit_rate DECIMAL(38,12), cache_hit_rate_dollar_weighted DECIMAL(38,12),
     saved_by_reads_usd DECIMAL(38,12), net_saved_usd DECIMAL(38,12), unread_write_tokens_at_least DECIMAL(38,0),
     lost_usd_estimate DECIMAL(38,12), lost_basis VARCHAR, price_reason VARCHAR
 );
@@ -139,7 +139,9 @@ CREATE TABLE marts.fct_provider_comparison (
 CREATE TABLE intermediate.int_token_usage (
     source_id VARCHAR, billing_period VARCHAR, provider_name VARCHAR, is_counted BOOLEAN,
     input_uncached_tokens DECIMAL(38,0), input_cache_read_tokens DECIMAL(38,0),
-    input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0)
+    input_cache_write_5m_tokens DECIMAL(38,0), input_cache_write_1h_tokens DECIMAL(38,0), output_tokens DECIMAL(38,0),
+    input_audio_tokens DECIMAL(38,0), input_audio_cache_read_tokens DECIMAL(38,0), output_audio_tokens DECIMAL(38,0),
+    input_image_tokens DECIMAL(38,0), input_image_cache_read_tokens DECIMAL(38,0), output_image_tokens DECIMAL(38,0)
 );
 CREATE TABLE intermediate.int_ai_charges (
     provider_name VARCHAR, billing_period VARCHAR, consumed_tokens DECIMAL(38,0), host_provider_name VARCHAR

@@ -185,7 +185,8 @@ def test_a_run_over_one_slice_keeps_the_failure_of_another(estate: Estate) -> No
 def tokens(estate: Estate, staged: int, mart: int, charges: int = 0) -> None:
     estate.deliver(MODEL, "model-usage", "2026-10", [{"tokens": 60}, {"tokens": 40}])
     estate.sql(
-        f"INSERT INTO intermediate.int_token_usage VALUES ('model-usage', '2026-10', 'Model', true, {staged - 10}, NULL, NULL, NULL, 10)"
+        f"INSERT INTO intermediate.int_token_usage VALUES ('model-usage', '2026-10', 'Model', true, {staged - 10}, NULL, NULL, NULL, 3,"
+        " 1, NULL, 2, 4, NULL, NULL)"
     )
     for host, count in (("Model", mart), ("Cloud", 5)):  # the same provider's models on a cloud are in the cloud's bill
         estate.sql(

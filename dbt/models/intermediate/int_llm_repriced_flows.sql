@@ -1,12 +1,12 @@
 -- The organisation's own tokens priced on every route that offers the model: flow x option, with the rates of the flow's own day.
 -- The route that was used is an option like the others, and always there.
 {%- set columns = ['billing_period', 'charge_date', 'route_id', 'own_scope', 'host_provider_name', 'provider_name', 'project_id', 'model_id',
-    'base_model_id', 'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap', 'tokens'] %}
+    'base_model_id', 'token_class', 'service_tier', 'context_tier', 'region_scope', 'counted_by', 'price_gap', 'from_minute_utc', 'to_minute_utc', 'tokens'] %}
 {%- set rates = {
     'rate': 'rates.token_class = offered.token_class and rates.service_tier = offered.service_tier',
     'batch_rate': "rates.token_class = offered.token_class and rates.service_tier = 'batch'",
-    'uncached_rate': "rates.token_class = 'input_uncached' and rates.service_tier = offered.service_tier",
-    'cache_read_rate': "rates.token_class = 'input_cache_read' and rates.service_tier = offered.service_tier",
+    'uncached_rate': 'rates.token_class = ' ~ llm_uncached_class('offered.token_class') ~ ' and rates.service_tier = offered.service_tier',
+    'cache_read_rate': 'rates.token_class = ' ~ llm_cache_read_class('offered.token_class') ~ ' and rates.service_tier = offered.service_tier',
 } %}
 
 with
@@ -52,6 +52,7 @@ left join {{ ref('int_llm_route_rates') }} as rates
     and offered.option_route_id = rates.route_id
     and offered.option_scope = rates.option_scope
     and offered.equivalence = rates.equivalence
+    and rates.token_class in (offered.token_class, {{ llm_uncached_class('offered.token_class') }}, {{ llm_cache_read_class('offered.token_class') }})
     and {{ llm_rate_holds('offered', 'rates') }}
     and offered.price_gap is null
     and rates.rate_order <> 2

@@ -2,7 +2,7 @@
 -- Three origins, the first that knows a rate counts: what the account's own bill lists in the month (list cost over tokens), the price book's
 -- entry for the model as it was reported, the price book's entry for the model that seed llm_model_routes names.
 {%- set columns = ['route_id', 'option_scope', 'base_model_id', 'route_model_id', 'equivalence', 'token_class', 'service_tier', 'price_scope',
-    'context_from_tokens', 'context_to_tokens', 'valid_from', 'valid_to', 'usd_per_million', 'contracted_usd_per_million', 'rate_origin', 'rate_order', 'price_id'] %}
+    'context_from_tokens', 'context_to_tokens', 'from_minute_utc', 'to_minute_utc', 'valid_from', 'valid_to', 'usd_per_million', 'contracted_usd_per_million', 'rate_origin', 'rate_order', 'price_id'] %}
 
 with
 
@@ -36,6 +36,8 @@ own_bill as (
         'global' as price_scope,
         0 as context_from_tokens,
         9223372036854775807 as context_to_tokens,
+        0 as from_minute_utc,
+        1440 as to_minute_utc,
         cast(strptime(flows.billing_period || '-01', '%Y-%m-%d') as date) as valid_from,
         cast(strptime(flows.billing_period || '-01', '%Y-%m-%d') + interval 1 month as date) as valid_to,
         {{ exact_quotient('sum(flows.list_cost)', 'sum(flows.tokens) * 0.000001') }} as usd_per_million,
@@ -79,6 +81,8 @@ as_reported as (
         book.price_scope,
         book.context_from_tokens,
         book.context_to_tokens,
+        book.from_minute_utc,
+        book.to_minute_utc,
         book.valid_from,
         book.valid_to,
         book.usd_per_million,
@@ -106,6 +110,8 @@ as_mapped as (
         book.price_scope,
         book.context_from_tokens,
         book.context_to_tokens,
+        book.from_minute_utc,
+        book.to_minute_utc,
         book.valid_from,
         book.valid_to,
         book.usd_per_million,

@@ -19,6 +19,8 @@ charges as (
         case when consumed_tokens is not null then {{ llm_tier('service_tier') }} end as service_tier,
         cast(null as varchar) as context_tier,
         case when consumed_tokens is not null then region_scope end as region_scope,
+        0 as from_minute_utc,
+        1440 as to_minute_utc,
         billing_currency,
         consumed_tokens as tokens,
         case when consumed_tokens is not null then 'bill' end as counted_by,
@@ -45,6 +47,16 @@ counted_by_bill as (
 
 ),
 
+by_hour as (
+
+    select distinct
+        provider_name,
+        model_id
+    from {{ ref('int_price_book') }}
+    where to_minute_utc - from_minute_utc < 1440
+
+),
+
 used as (
 
     select
@@ -58,16 +70,21 @@ used as (
         usage.service_tier,
         usage.context_tier,
         usage.region_scope,
+        {{ usage_minute('usage', 'by_hour.model_id is not null') }} as from_minute_utc,
+        {{ usage_minute('usage', 'by_hour.model_id is not null', ends=true) }} as to_minute_utc,
         cast(null as varchar) as billing_currency,
         usage.quantity as tokens,
         'usage_report' as counted_by,
         -- audio or images counted among text: no price per class is theirs, on no route
-        case when usage.price_reason = 'modalities_not_separated' then usage.price_reason end as price_gap,
+        case when usage.price_reason = usage.price_gap then usage.price_gap end as price_gap,
         cast(null as decimal(38, 12)) as effective_cost,
         cast(null as decimal(38, 12)) as contracted_cost,
         cast(null as decimal(38, 12)) as list_cost,
         cast(null as varchar) as usage_kind
     from {{ ref('fct_token_usage') }} as usage
+    left join by_hour
+        on usage.provider_name = by_hour.provider_name
+        and usage.model_id = by_hour.model_id
     where
         usage.is_counted
         and usage.token_class in ('{{ llm_token_classes() | join("', '") }}')

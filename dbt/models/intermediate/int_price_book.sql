@@ -1,17 +1,29 @@
--- The prices in force: the newest revision of each price's timeline, in days from (incl.) to (excl.), with open ends closed so that
--- they can be joined as ranges. A price holds for the whole request when its prompt has more than context_from_tokens.
+-- The prices in force: the newest revision of each price's timeline, in days and minutes of the UTC day from (incl.) to (excl.), with open ends
+-- closed so that they can be joined as ranges. A price holds for the whole request when its prompt has more than context_from_tokens.
 {%- set group = 'provider_name, provider, model_id, token_class, service_tier, region_scope' %}
 
 with
+
+written as (
+
+    select
+        * replace (
+            -- prices of before there were prices by the hour
+            cast(coalesce(from_minute_utc, 0) as bigint) as from_minute_utc,
+            cast(coalesce(to_minute_utc, 1440) as bigint) as to_minute_utc
+        )
+    from {{ source('ops', 'price_book') }}
+
+),
 
 revisions as (
 
     select
         *,
         max(revision) over (
-            partition by provider, model_id, token_class, service_tier, context_from_tokens, region_scope
+            partition by provider, model_id, token_class, service_tier, context_from_tokens, region_scope, from_minute_utc, to_minute_utc
         ) as newest_revision
-    from {{ source('ops', 'price_book') }}
+    from written
 
 ),
 
@@ -62,7 +74,8 @@ bounded as (
         intervals.next_day as ends_on,
         coalesce(
             lead(named.context_from_tokens) over (
-                partition by {% for column in group.split(', ') %}named.{{ column }}, {% endfor %}intervals.day
+                partition by {% for column in group.split(', ') %}named.{{ column }}, {% endfor %}intervals.day,
+                    named.from_minute_utc, named.to_minute_utc
                 order by named.context_from_tokens
             ),
             9223372036854775807
@@ -75,6 +88,19 @@ bounded as (
 
 ),
 
+in_classes as (
+
+    select
+        *,
+        cast(null as varchar) as priced_as
+    from bounded
+
+    union all by name
+
+    {{ llm_inherited_prices('bounded') }}
+
+),
+
 final as (
 
     select
@@ -83,6 +109,7 @@ final as (
         model_id,
         listed_model,
         token_class,
+        priced_as,
         service_tier,
         context_from_tokens,
         context_to_tokens,
@@ -91,6 +118,8 @@ final as (
             else context_from_tokens || '-' || context_to_tokens
         end as context_tier,
         region_scope,
+        from_minute_utc,
+        to_minute_utc,
         unit,
         starts_on as valid_from,
         ends_on as valid_to,
@@ -103,8 +132,10 @@ final as (
         revision,
         recorded_at,
         concat_ws('/', provider, model_id, token_class, service_tier, context_from_tokens, region_scope)
-        || '@' || starts_on || '#' || revision as price_id
-    from bounded
+        || '@' || starts_on
+        || case when to_minute_utc - from_minute_utc < 1440 then '/' || from_minute_utc || '-' || to_minute_utc else '' end
+        || '#' || revision as price_id
+    from in_classes
 
 )
 

@@ -36,9 +36,13 @@ summed as (
         {% for class in llm_token_classes() -%}
         cast(sum({{ class }}_tokens) as decimal(38, 0)) as {{ class }}_tokens,
         {% endfor -%}
-        cast(sum(list_sum([
-            input_uncached_tokens, input_cache_read_tokens, input_cache_write_5m_tokens, input_cache_write_1h_tokens
-        ])) as decimal(38, 0)) as input_tokens_total,
+        {% for direction in ['input', 'output'] -%}
+        cast(list_sum([
+            {%- for class in llm_token_classes() if class.startswith(direction) %}
+            sum({{ class }}_tokens){{ ',' if not loop.last }}
+            {%- endfor %}
+        ]) as decimal(38, 0)) as {{ direction }}_tokens_total,
+        {% endfor -%}
         cast(sum(reported_input_tokens) as decimal(38, 0)) as reported_input_tokens,
         cast(sum(request_count) as bigint) as request_count,
         cast(sum(coalesce(web_search_requests, cast(web_search_requests_units as bigint))) as bigint) as web_search_requests,

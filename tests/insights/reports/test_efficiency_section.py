@@ -24,7 +24,7 @@ TABLES = {
     ),
     CACHE: (
         "billing_period VARCHAR, base_model_id VARCHAR, route_id VARCHAR, input_tokens_total DECIMAL(38,0), "
-        f"input_cache_read_tokens DECIMAL(38,0), cache_read_at_full_price_usd {MONEY}, input_at_full_price_usd {MONEY}, "
+        f"cache_read_tokens_total DECIMAL(38,0), cache_read_at_full_price_usd {MONEY}, input_at_full_price_usd {MONEY}, "
         f"saved_by_reads_usd {MONEY}, write_premium_usd {MONEY}, net_saved_usd {MONEY}, unread_write_usd_at_least {MONEY}, "
         f"lost_usd_estimate {MONEY}"
     ),

@@ -9,6 +9,8 @@
 {%- set key = ['billing_period', 'route_id', 'provider_name', 'project_id', 'model_id', 'base_model_id'] %}
 {%- set grain = key + ['charge_date'] %}
 {%- set writes = "token_class like 'input_cache_write%'" %}
+{%- set reads = "token_class like 'input%cache_read'" %}
+{%- set uncached = "token_class in ('input_uncached', 'input_audio', 'input_image')" %}
 
 with
 
@@ -37,13 +39,15 @@ daily as (
         cast(coalesce(sum(tokens) filter (where token_class = '{{ class }}'), 0) as decimal(38, 0)) as {{ class }}_tokens,
         {%- endfor %}
         cast(sum(tokens) as decimal(38, 0)) as input_tokens_total,
+        cast(coalesce(sum(tokens) filter (where {{ uncached }}), 0) as decimal(38, 0)) as uncached_tokens_total,
+        cast(coalesce(sum(tokens) filter (where {{ reads }}), 0) as decimal(38, 0)) as cache_read_tokens_total,
         cast(coalesce(sum(tokens) filter (where {{ writes }}), 0) as decimal(38, 0)) as write_tokens,
         {{ known_sum('at_full_price') }} as input_at_full_price_usd,
-        {{ known_sum('at_full_price', "token_class = 'input_cache_read'") }} as cache_read_at_full_price_usd,
-        {{ known_sum('at_rate', "token_class = 'input_cache_read'") }} as cache_read_usd,
+        {{ known_sum('at_full_price', reads) }} as cache_read_at_full_price_usd,
+        {{ known_sum('at_rate', reads) }} as cache_read_usd,
         {{ known_sum('at_full_price', writes) }} as cache_write_at_full_price_usd,
         {{ known_sum('at_rate', writes) }} as cache_write_usd,
-        {{ known_sum('read_discount', "token_class = 'input_uncached'") }} as uncached_read_discount_usd,
+        {{ known_sum('read_discount', uncached) }} as uncached_read_discount_usd,
         min(rate) filter (where {{ writes }}) as cheapest_write_rate
     from flows
     group by {{ grain | join(', ') }}
@@ -55,11 +59,11 @@ own_best as (
 
     select
         {{ key | join(', ') }},
-        max_by(struct_pack(read := input_cache_read_tokens, whole := input_tokens_total), hit) as best
+        max_by(struct_pack(read := cache_read_tokens_total, whole := input_tokens_total), hit) as best
     from (
         select
             *,
-            {{ exact_quotient('input_cache_read_tokens', 'input_tokens_total') }} as hit,
+            {{ exact_quotient('cache_read_tokens_total', 'input_tokens_total') }} as hit,
             sum(input_tokens_total) over (partition by {{ key | join(', ') }}) as month_tokens,
             count(*) over (partition by {{ key | join(', ') }}) as days
         from daily
@@ -90,7 +94,7 @@ measured as (
             when own_best.best.read > 0 then 'best_day_of_month_of_project_and_model'
             when model_best.best.read > 0 then 'best_project_of_month_of_model'
         end as lost_basis,
-        lead(input_cache_read_tokens) over next_days as next_day_reads,
+        lead(cache_read_tokens_total) over next_days as next_day_reads,
         lead(daily.charge_date) over next_days as next_day,
         daily.charge_date < max(daily.charge_date) over (partition by daily.billing_period, daily.route_id) as next_day_is_known
     from daily
@@ -105,13 +109,13 @@ bounded as (
     select
         *,
         case when write_tokens = 0 then 0 when next_day_is_known then greatest(
-            write_tokens - input_cache_read_tokens - case when next_day = charge_date + 1 then next_day_reads else 0 end, 0
+            write_tokens - cache_read_tokens_total - case when next_day = charge_date + 1 then next_day_reads else 0 end, 0
         ) end as unread,
         -- greatest and least pass over nulls
         case when lost_basis is not null then least(greatest(
             cast(reference.read as hugeint) * cast(input_tokens_total as hugeint) // cast(reference.whole as hugeint)
-            - cast(input_cache_read_tokens as hugeint), 0
-        ), cast(input_uncached_tokens as hugeint)) end as lost
+            - cast(cache_read_tokens_total as hugeint), 0
+        ), cast(uncached_tokens_total as hugeint)) end as lost
     from measured
 
 )

@@ -33,7 +33,7 @@ summed as (
         cast(sum(failed_request_count) as bigint) as failed_request_count,
         cast(sum(failed_tokens) as decimal(38, 0)) as failed_tokens,
         cast(sum(failed_cost_usd) as decimal(38, 12)) as failed_cost_usd,
-        cast(sum(list_sum([input_tokens_total, output_tokens])) as decimal(38, 0)) as tokens_total
+        cast(sum(list_sum([input_tokens_total, output_tokens_total])) as decimal(38, 0)) as tokens_total
     from used
     group by all
 

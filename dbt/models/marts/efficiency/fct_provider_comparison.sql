@@ -57,7 +57,7 @@ offers as (
     select
         offers.*,
         cache.lost_read_tokens_estimate as lost,
-        cache.input_uncached_tokens
+        cache.uncached_tokens_total
     from {{ ref('int_llm_repriced_flows') }} as offers
     left join {{ ref('fct_cache_efficiency_daily') }} as cache
         on {{ same_keys(['billing_period', 'charge_date', 'route_id', 'provider_name', 'project_id', 'model_id'], 'offers', 'cache') }}
@@ -91,8 +91,8 @@ costed as (
         {{ llm_cost('tokens', "case when token_class like 'input%' then uncached_rate else rate end") }} as uncached_cost,
         {{ llm_cost('tokens', "case when service_tier in ('standard', 'batch') then batch_rate else rate end") }} as batch_cost,
         case
-            when token_class <> 'input_uncached' or lost = 0 then 0
-            else cast({{ llm_cost('tokens', 'uncached_rate - cache_read_rate') }} * {{ exact_quotient('lost', 'input_uncached_tokens') }} as decimal(38, 12))
+            when token_class not in ('input_uncached', 'input_audio', 'input_image') or lost = 0 then 0
+            else cast({{ llm_cost('tokens', 'uncached_rate - cache_read_rate') }} * {{ exact_quotient('lost', 'uncached_tokens_total') }} as decimal(38, 12))
         end as cache_gain
     from offers
 
@@ -114,7 +114,7 @@ summed as (
         {{ known_sum('list_cost - cache_gain') }} as list_cost_best_cache_usd,
         {{ known_sum('batch_cost') }} as list_cost_all_batch_usd,
         {{ known_sum('contracted') }} as contracted_elsewhere,
-        bool_or(price_gap is not null) as mixes_modalities,
+        min(price_gap) as modality_gap,
         bool_or(list_cost is null and is_long) as lacks_long_prompts,
         bool_or(list_cost is null and service_tier <> 'standard') as lacks_a_tier
     from costed

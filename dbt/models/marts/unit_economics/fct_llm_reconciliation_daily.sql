@@ -64,7 +64,7 @@ stacked as (
         charges.BillingCurrency as billing_currency,
         charges.ChargeCategory as charge_category,
         case when charges.x_TokenClass is not null then charges.x_ModelId end as model_id,
-        coalesce(charges.x_TokenClass, {{ metric_of_meter('charges.x_LineItemType') }}) as metric,
+        coalesce({{ llm_text_class('charges.x_TokenClass') }}, {{ metric_of_meter('charges.x_LineItemType') }}) as metric,
         case when charges.BillingCurrency = 'USD' then charges.BilledCost end as billed_cost_usd,
         charges.BilledCost as billed_cost,
         1 as billed_rows,
@@ -85,7 +85,8 @@ stacked as (
         'USD' as billing_currency,
         'Usage' as charge_category,
         case when used.unit = 'Tokens' then used.model_id end as model_id,
-        used.token_class as metric,
+        -- a bill may name audio and images apart, or not
+        {{ llm_text_class('used.token_class') }} as metric,
         0 as billed_rows,
         1 as used_rows,
         used.list_cost_usd as captured_cost_usd,

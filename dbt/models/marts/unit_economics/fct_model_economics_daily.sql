@@ -55,7 +55,8 @@ stacked as (
         {% for class in llm_token_classes() -%}
         case when token_class = '{{ class }}' then consumed_tokens end as {{ class }}_tokens,
         {% endfor -%}
-        case when token_class like 'input%' then consumed_tokens end as input_tokens_total
+        case when token_class like 'input%' then consumed_tokens end as input_tokens_total,
+        case when token_class like 'output%' then consumed_tokens end as output_tokens_total
     from charges
 
     union all by name
@@ -68,7 +69,8 @@ stacked as (
         {% for class in llm_token_classes() -%}
         used.{{ class }}_tokens,
         {% endfor -%}
-        used.input_tokens_total
+        used.input_tokens_total,
+        used.output_tokens_total
     from used
     left join billed_keys
         on {% for column in key %}used.{{ column }} is not distinct from billed_keys.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
@@ -83,7 +85,13 @@ summed as (
         {% for class in llm_token_classes() -%}
         cast(sum({{ class }}_tokens) as decimal(38, 0)) as {{ class }}_tokens,
         {% endfor -%}
+        cast(list_sum([
+            {%- for class in llm_token_classes() if class.endswith('cache_read') %}
+            sum({{ class }}_tokens){{ ',' if not loop.last }}
+            {%- endfor %}
+        ]) as decimal(38, 0)) as cache_read_tokens_total,
         cast(sum(input_tokens_total) as decimal(38, 0)) as input_tokens_total,
+        cast(sum(output_tokens_total) as decimal(38, 0)) as output_tokens_total,
         cast(sum(effective_cost) as decimal(38, 12)) as effective_cost
     from stacked
     group by {{ grain | join(', ') }}
@@ -104,8 +112,8 @@ final as (
         summed.*,
         coalesce(models.model_id, summed.model_id) as base_model_id,
         {{ exact_quotient('effective_cost', 'request_count') }} as cost_per_request,
-        {{ exact_quotient('effective_cost', 'list_sum([input_tokens_total, output_tokens]) * 0.000001') }} as cost_per_million_tokens,
-        {{ exact_quotient('input_cache_read_tokens', 'input_tokens_total') }} as cache_hit_rate
+        {{ exact_quotient('effective_cost', 'list_sum([input_tokens_total, output_tokens_total]) * 0.000001') }} as cost_per_million_tokens,
+        {{ exact_quotient('cache_read_tokens_total', 'input_tokens_total') }} as cache_hit_rate
     from summed
     left join ai_models_known as models
         on summed.model_id = models.model_said

@@ -41,11 +41,17 @@ usage_reports as (
 
 ),
 
-used as (
+told_apart as (
 
     unpivot usage_reports
     on {% for class in llm_token_classes() %}{{ class }}_tokens as {{ class }}{{ ', ' if not loop.last }}{% endfor %}
     into name token_class value tokens
+
+),
+
+used as (
+
+    {{ llm_in_billed_classes('told_apart', 'charges') }}
 
 ),
 

@@ -6,10 +6,10 @@
     )
 }}
 -- The token ledger: what was used, class by class, at the list price of its own day. Each row of usage meets at most one price: those of
--- a key are disjoint in time and prompt length. What has no price keeps its quantity, with the reason.
+-- a key are disjoint in time (of a price by the hour: within the day) and prompt length. What has no price keeps its quantity, with the reason.
 {%- set dimensions = [
     'source_id', 'billing_period', 'charge_date', 'usage_start', 'usage_grain', 'usage_role', 'is_counted', 'provider_name', 'account_id',
-    'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope'
+    'project_id', 'api_key_id', 'user_id', 'feature_tag', 'model_id', 'service_tier', 'context_tier', 'region_scope', 'price_gap'
 ] %}
 
 with
@@ -28,7 +28,7 @@ used as (
 
 summed as (
 
-    {{ usage_by_class('used', dimensions + ['price_gap']) }}
+    {{ usage_by_class('used', dimensions) }}
 
 ),
 
@@ -56,7 +56,9 @@ known as (
     select
         provider_name,
         model_id,
-        list(distinct token_class) as token_classes
+        list(distinct token_class) as token_classes,
+        bool_or(priced_as is null and token_class in ('{{ llm_modality_classes().keys() | join("', '") }}')) as prices_modalities,
+        list(distinct token_class || '/' || service_tier) filter (where to_minute_utc - from_minute_utc < 1440) as by_hour
     from book
     where price_usd_per_million is not null
     group by provider_name, model_id
@@ -68,10 +70,10 @@ placed as (
     select
         summed.*,
         known.token_classes,
-        coalesce(
-            summed.price_gap is not null
-            and list_has_any(known.token_classes, ['input_audio', 'output_audio', 'input_image', 'output_image']), false
-        ) as is_mixed,
+        known.by_hour,
+        {{ usage_minute('summed', 'known.by_hour is not null') }} as from_minute_utc,
+        {{ usage_minute('summed', 'known.by_hour is not null', ends=true) }} as to_minute_utc,
+        coalesce(known.prices_modalities and {{ price_gap_covers('summed.price_gap', 'summed.token_class') }}, false) as is_mixed,
         -- a region without a price of its own costs what the world pays; what is mixed is priced nowhere
         case when not is_mixed then coalesce(regional.region_scope, 'global') end as price_region
     from summed
@@ -105,6 +107,8 @@ priced as (
         and placed.price_region = book.region_scope
         and placed.charge_date >= book.valid_from
         and placed.charge_date < book.valid_to
+        and placed.from_minute_utc >= book.from_minute_utc
+        and placed.to_minute_utc <= book.to_minute_utc
         and placed.prompt_tokens >= book.context_from_tokens
         and placed.prompt_tokens < book.context_to_tokens
 
@@ -130,10 +134,11 @@ final as (
             when priced.price_usd_per_million is not null then null
             when priced.book_reason is not null then priced.book_reason
             when priced.model_id is null then 'usage_names_no_model'
-            when priced.is_mixed and priced.token_class <> 'requests' then priced.price_gap
+            when priced.is_mixed then priced.price_gap
             when priced.token_classes is null then 'model_not_in_price_book'
             when priced.token_class = 'requests' then 'requests_are_not_billed'
             when not list_contains(priced.token_classes, priced.token_class) then 'class_not_in_price_book'
+            when list_contains(priced.by_hour, priced.token_class || '/' || priced.service_tier) then 'bucket_spans_prices_by_hour'
             else 'tier_not_in_price_book'
         end as price_reason
     from priced

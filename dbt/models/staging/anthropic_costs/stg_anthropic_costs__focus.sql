@@ -28,7 +28,7 @@ used_per_price as (
         service_tier,
         context_window,
         inference_geo,
-        {% for class in llm_token_classes() -%}
+        {% for class in llm_text_token_classes() -%}
         sum({{ class }}_tokens) as {{ class }},
         {% endfor -%}
         sum(web_search_requests) as web_search
@@ -40,7 +40,7 @@ used_per_price as (
 used as (
 
     unpivot used_per_price
-    on {{ llm_token_classes() | join(', ') }}, web_search
+    on {{ llm_text_token_classes() | join(', ') }}, web_search
     into name metric value quantity
 
 ),

@@ -30,6 +30,8 @@ final as (
         service_tier,
         service_tier = 'batch' as batch,
         region as region_id,
+        -- the log counts a speech model's audio and text together
+        'modalities_not_told' as price_gap,
         sum(input_tokens) as input_uncached_tokens,
         sum(cache_read_tokens) as input_cache_read_tokens,
         sum(cache_write_tokens) as input_cache_write_5m_tokens,

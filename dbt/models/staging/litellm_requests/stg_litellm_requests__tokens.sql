@@ -1,5 +1,7 @@
 -- LiteLLM's requests by hour and dimensions, with disjoint token classes. LiteLLM's prompt_tokens contains cache reads and writes; where they
 -- exceed it, a row has Anthropic's own numbers, which are beside it. An answer out of the gateway's own cache is a request without tokens.
+-- Audio and image tokens are told of the whole prompt: in a request without cached tokens they are classes of their own, else nobody knows which
+-- of them were cached, and they stay among the text (price_gap says so).
 
 with
 
@@ -11,7 +13,9 @@ source as (
         lower(coalesce(status, metadata_status, '')) = 'failure' as is_failed,
         coalesce(greatest(usage_cached_tokens, usage_cache_read_tokens, older_cache_read_tokens), 0) as read_tokens,
         coalesce(greatest(usage_cache_creation_tokens, usage_cache_write_tokens, older_cache_creation_tokens), 0) as written_tokens,
-        coalesce(usage_cache_write_1h_tokens, 0) as written_1h_tokens
+        coalesce(usage_cache_write_1h_tokens, 0) as written_1h_tokens,
+        coalesce(usage_audio_tokens, 0) + coalesce(usage_image_tokens, 0) as media_tokens,
+        coalesce(usage_output_audio_tokens, 0) + coalesce(usage_output_image_tokens, 0) as output_media_tokens
     from {{ source('bronze', 'litellm_requests') }}
 
 ),
@@ -35,6 +39,11 @@ told as (
         -- the first tag feature:<name>
         nullif(regexp_extract(source.request_tags, '"feature:([^"]+)"', 1), '') as feature_tag,
         source.read_tokens + source.written_tokens > source.prompt_tokens as is_disjoint,
+        case
+            when source.is_gateway_hit or source.media_tokens + source.output_media_tokens = 0 then null
+            when source.media_tokens > source.prompt_tokens or source.output_media_tokens > source.completion_tokens then 'modalities_exceed_tokens'
+            when source.media_tokens > 0 and source.read_tokens + source.written_tokens > 0 then 'modalities_not_separated'
+        end as price_gap,
         not source.is_gateway_hit as is_counted,
         coalesce(source.declared_service_tier, source.usage_service_tier) as service_tier
     from source
@@ -65,11 +74,22 @@ final as (
         feature_tag,
         service_tier,
         service_tier = 'batch' as batch,
-        sum(prompt_tokens - case when is_disjoint then 0 else read_tokens + written_tokens end) filter (where is_counted) as input_uncached_tokens,
+        price_gap,
+        sum(
+            prompt_tokens
+            - case when is_disjoint then 0 else read_tokens + written_tokens end
+            - case when price_gap is null then media_tokens else 0 end
+        ) filter (where is_counted) as input_uncached_tokens,
         sum(read_tokens) filter (where is_counted) as input_cache_read_tokens,
         sum(written_tokens - least(written_1h_tokens, written_tokens)) filter (where is_counted) as input_cache_write_5m_tokens,
         sum(least(written_1h_tokens, written_tokens)) filter (where is_counted) as input_cache_write_1h_tokens,
-        sum(completion_tokens) filter (where is_counted) as output_tokens,
+        sum(completion_tokens - case when price_gap is distinct from 'modalities_exceed_tokens' then output_media_tokens else 0 end)
+            filter (where is_counted) as output_tokens,
+        {% for modality in ['audio', 'image'] -%}
+        sum(usage_{{ modality }}_tokens) filter (where is_counted and price_gap is null) as input_{{ modality }}_tokens,
+        sum(usage_output_{{ modality }}_tokens)
+            filter (where is_counted and price_gap is distinct from 'modalities_exceed_tokens') as output_{{ modality }}_tokens,
+        {% endfor -%}
         sum(prompt_tokens + case when is_disjoint then read_tokens + written_tokens else 0 end) filter (where is_counted) as reported_input_tokens,
         count(*) as request_count,
         count(*) filter (where is_failed) as failed_request_count,
@@ -84,7 +104,7 @@ final as (
     from told
     group by
         _source_id, _billing_period, _account_id, provider_name, call_type, usage_start, team_id, model_name, api_key,
-        coalesce(user_id, end_user_id), feature_tag, service_tier
+        coalesce(user_id, end_user_id), feature_tag, service_tier, price_gap
 
 )
 

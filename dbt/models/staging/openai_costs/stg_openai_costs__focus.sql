@@ -16,11 +16,39 @@ token_classes as (
 
 ),
 
-used as (
+told_apart as (
 
     unpivot {{ ref('stg_openai_usage__tokens') }}
     on {% for class in llm_token_classes() %}{{ class }}_tokens as {{ class }}{{ ', ' if not loop.last }}{% endfor %}
     into name metric value quantity
+
+),
+
+billed_apart as (
+
+    select distinct
+        account_id,
+        billing_period,
+        model_id,
+        token_class
+    from metered
+    where token_class in ('{{ llm_modality_classes().keys() | join("', '") }}')
+
+),
+
+-- where the bill names no audio or images of a model, its input and output are all of them
+used as (
+
+    select
+        told_apart.* replace (
+            case when billed_apart.token_class is not null then told_apart.metric else {{ llm_text_class('told_apart.metric') }} end as metric
+        )
+    from told_apart
+    left join billed_apart
+        on told_apart.account_id is not distinct from billed_apart.account_id
+        and told_apart.billing_period = billed_apart.billing_period
+        and told_apart.model_id = billed_apart.model_id
+        and told_apart.metric = billed_apart.token_class
 
 ),
 

@@ -119,7 +119,9 @@ final as (
             when source.line_item is null then 'costs_not_grouped_by_line_item'
             when matched.line_item is null then 'meter_not_in_llm_openai_meters'
         end as meter_reason,
-        case when coalesce(units.consumed_unit, 'Tokens') = 'Tokens' then matched.token_class end as token_class,
+        case
+            when coalesce(units.consumed_unit, 'Tokens') = 'Tokens' then {{ llm_class_of_modality('matched.token_class', 'parsed.modality') }}
+        end as token_class,
         coalesce(
             case when parsed.modality in ('audio', 'image') then upper(parsed.modality[1]) || parsed.modality[2:] || ' ' else '' end
             || matched.sku_meter,

@@ -31,7 +31,6 @@ DAY_MINUTES = 24 * 60
 Window = tuple[int, int]  # minutes of the UTC day, from (incl.) to (excl.)
 WHOLE_DAY: Window = (0, DAY_MINUTES)
 ORIGIN = "genai-prices"
-TOKEN_CLASSES = ("input_uncached", "input_cache_read", "input_cache_write_5m", "input_cache_write_1h", "output")
 
 # Our class → the list's keys, its own first and then its parents'. Classes of a modality have a price only where the list gives one.
 _KEYS: Mapping[str, tuple[str, ...]] = {

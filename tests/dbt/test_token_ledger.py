@@ -31,6 +31,7 @@ GATEWAY = [
     ("Anthropic", "2026-07-30", "claude-opus-4-6", "standard", None, "us", 1_000_000, 0),
     ("Anthropic", "2026-07-30", "claude-opus-4-6", "batch", None, "us", 0, 1_000_000),
     ("Anthropic", "2026-07-30", "claude-sonnet-4-5", "priority", None, None, 1_000_000, 0),
+    ("Anthropic", "2026-07-30", "claude-sonnet-4-5", "provisioned", None, None, 1_000_000, 0),
 ]
 
 
@@ -96,6 +97,7 @@ def test_long_prompts_regions_and_tiers_have_their_own_prices(ledger: Project) -
         ("claude-opus-4-6", "batch", None, "us", Decimal("13.75"), None),
         ("claude-opus-4-6", "standard", None, "us", Decimal("5.5"), None),
         ("claude-sonnet-4-5", "priority", None, None, None, "tier_not_in_price_book"),
+        ("claude-sonnet-4-5", "provisioned", None, None, None, "provisioned_units_are_billed_by_time"),
         ("claude-sonnet-4-5", "standard", "0-200k", None, Decimal(3), None),
         ("claude-sonnet-4-5", "standard", "200k-1M", None, Decimal(6), None),
         ("claude-sonnet-4-6", "standard", "200k-1M", None, Decimal(3), None),

@@ -134,6 +134,7 @@ final as (
             when priced.price_usd_per_million is not null then null
             when priced.book_reason is not null then priced.book_reason
             when priced.model_id is null then 'usage_names_no_model'
+            when priced.service_tier = 'provisioned' and priced.token_class <> 'requests' then 'provisioned_units_are_billed_by_time'
             when priced.is_mixed then priced.price_gap
             when priced.token_classes is null then 'model_not_in_price_book'
             when priced.token_class = 'requests' then 'requests_are_not_billed'

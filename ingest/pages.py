@@ -170,6 +170,18 @@ def _pages(landed: LandedObject) -> Iterator[Json]:
     yield from pages
 
 
+def read_object(path: Path, key: str, fits: Callable[[Json], bool], expected: str, next_step: str) -> Json:
+    """The one JSON object of a file, gzipped or not, with exact numbers. Raises UnreadableFile when it is none, or does not fit."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+        found = json.loads(content.decode("utf-8-sig"), parse_float=Decimal)
+        if not isinstance(found, dict) or not fits(found):
+            raise ValueError("its fields are others")
+    except (ValueError, RecursionError, OSError, EOFError) as error:
+        raise UnreadableFile(f"not such an answer ({str(error)[:200]})", where=key, expected=expected, next_step=next_step) from error
+    return found
+
+
 def first_result(path: Path) -> Json | None:
     """The first result in a lone file of pages; None when it is no such file or has none."""
     if not path.name.endswith(_PAGE_SUFFIXES):

@@ -10,8 +10,6 @@ Not for direct use; see `ingest.sources.fireworks`.
 from __future__ import annotations
 
 import datetime as dt
-import gzip
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
@@ -85,16 +83,10 @@ def recognises(path: Path) -> bool:
 
 
 def _read(path: Path, key: str) -> Json:
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-        summary = json.loads(content.decode("utf-8-sig"), parse_float=Decimal)
-        if not isinstance(summary, dict) or not isinstance(summary.get("usageBuckets"), list) or not summary["usageBuckets"]:
-            raise ValueError("no object with usageBuckets")
-    except (ValueError, RecursionError, OSError, EOFError) as error:
-        raise UnreadableFile(
-            f"not a billing summary by day ({str(error)[:200]})", where=key, expected=_EXPECTED, next_step=_NEXT
-        ) from error
-    return summary
+    def fits(summary: Json) -> bool:
+        return isinstance(summary.get("usageBuckets"), list) and bool(summary["usageBuckets"])
+
+    return pages.read_object(path, key, fits, _EXPECTED, _NEXT)
 
 
 def _lines(summary: Json, key: str, days: set[str]) -> Iterator[tuple[Place, dt.datetime, Any]]:

@@ -15,8 +15,6 @@ Run alone: costlake ingest path/to/usage-2026-10.json
 from __future__ import annotations
 
 import datetime as dt
-import gzip
-import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -66,19 +64,10 @@ def open_month(context: LoadContext, delivery: Delivery, objects: tuple[LandedOb
 
 
 def _read(path: Path, key: str) -> Json:
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-        month = json.loads(content.decode("utf-8-sig"), parse_float=Decimal)
-        if not isinstance(month, dict) or not isinstance(month.get("prices"), list) or not month.get("currency"):
-            raise ValueError("no object with prices and currency")
-    except (ValueError, RecursionError, OSError, EOFError) as error:
-        raise UnreadableFile(
-            f"not a month of Mistral's usage ({str(error)[:200]})",
-            where=key,
-            expected="a JSON object with categories of models, prices and currency",
-            next_step=_NEXT,
-        ) from error
-    return month
+    def fits(month: Json) -> bool:
+        return isinstance(month.get("prices"), list) and bool(month.get("currency"))
+
+    return pages.read_object(path, key, fits, "a month of Mistral's usage: an object with categories of models, prices and currency", _NEXT)
 
 
 def _entries(month: Json) -> Iterator[tuple[str, str, str, Any]]:

@@ -36,6 +36,11 @@ def at_scale(amount: Decimal, scale: int = BRONZE_SCALE) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
 
 
+def exact_product(amount: Decimal, factor: Decimal | int) -> Decimal:
+    """The whole product. Python's default context would round it to 28 digits, which a price per token times a count may have."""
+    return _WIDE.multiply(amount, Decimal(factor))
+
+
 def text_to_decimal_sql(column: str) -> str:
     """DuckDB expression: a trimmed VARCHAR column as DECIMAL(38,18); NULL where it is not a number or too large."""
     return f"CASE WHEN regexp_full_match({column}, '{NUMBER_PATTERN}') THEN {_exact_cast(column)} END"

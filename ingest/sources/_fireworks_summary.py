@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from costlake.errors import BadValue, UnreadableFile
+from costlake.money import exact_product
 from costlake.tables import BRONZE_MONEY, TEXT, TIMESTAMP, bronze_table
 from ingest import pages
 from ingest.pages import Json, Place
@@ -137,7 +138,7 @@ def _money(said: Any, field: str, place: Place) -> tuple[str, Decimal]:
     units, nanos = (pages.amount(part, f"{field}.{name}", place) for name, part in parts.items())
     if units != int(units) or nanos != int(nanos) or abs(nanos) >= _NANOS or units * nanos < 0:
         raise _bad(f"{field} is {units} units and {nanos} nanos", place, "whole units, and nanos below 10⁹ of the same sign")
-    return str(said["currencyCode"]).strip().upper(), units + nanos * _NANO
+    return str(said["currencyCode"]).strip().upper(), exact_product(Decimal(int(units) * _NANOS + int(nanos)), _NANO)
 
 
 def _check_sums(summary: Json, rows: list[Json], key: str) -> None:

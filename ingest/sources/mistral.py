@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from costlake.errors import BadValue, UnreadableFile
-from costlake.money import at_scale
+from costlake.money import exact_product
 from costlake.tables import BRONZE_MONEY, COUNT, TEXT, TIMESTAMP, bronze_table
 from ingest import pages
 from ingest.handovers import find_handovers
@@ -76,7 +76,11 @@ def _entries(month: Json) -> Iterator[tuple[str, str, str, Any]]:
     def below(path: str, found: Any) -> Iterator[tuple[str, str, str, Any]]:
         for name, inner in found.items() if isinstance(found, dict) else ():
             if isinstance(inner, dict) and any(isinstance(inner.get(lane), list) for lane in _LANES):
-                yield from ((path, name, lane, entry) for lane in _LANES for entry in inner.get(lane) or [])
+                lanes = {lane: inner[lane] for lane in _LANES if inner.get(lane) is not None}
+                # what is no list is no entry either, and is refused as such
+                yield from (
+                    (path, name, lane, entry) for lane, said in lanes.items() for entry in (said if isinstance(said, list) else [said])
+                )
             else:
                 yield from below(path if name == "models" else f"{path}.{name}".strip("."), inner)
 
@@ -99,7 +103,7 @@ def _row(month: Json, place: Place, category: str, model: str, lane: str, entry:
     if paid is None:
         raise _bad("the entry counts nothing", place, "value or value_paid")
     row["price"] = _price(month["prices"], row, place)
-    row["amount"] = at_scale(row["price"] * paid)
+    row["amount"] = pages.amount(format(exact_product(row["price"], paid), "f"), "value_paid × price", place)
     row["_extra"] = pages.extra_json(entry, frozenset({*_TEXTS, "value", "value_paid", "timestamp"}))
     return row
 

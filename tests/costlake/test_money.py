@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from costlake.money import at_scale, double_to_decimal_sql, parse_money, text_to_decimal_sql
+from costlake.money import at_scale, double_to_decimal_sql, exact_product, parse_money, text_to_decimal_sql
 
 connection = duckdb.connect()
 
@@ -58,3 +58,8 @@ def test_a_double_that_is_no_amount_is_null_and_not_zero(value: float) -> None:
 def test_large_totals_keep_their_decimals() -> None:
     total = Decimal("123456789012345678901.123456789012345678")
     assert at_scale(total) == total
+
+
+def test_a_price_per_token_times_a_count_keeps_all_its_digits() -> None:
+    """30 digits, of which Python's default context drops two."""
+    assert exact_product(Decimal("0.000000123456789013"), 1_234_567_890_123_456_789) == Decimal("152415787533.196171321795459257")

@@ -160,7 +160,8 @@ def _mistral_billed(files: Sequence[Sequence[Row]]) -> Decimal:
     total = Decimal(0)
     for row in (row for file in files for row in file):
         names = ("billing_metric", "billing_group")
-        alike = [price for price in row["prices"] if all(price.get(name) == row.get(name) for name in names)]
+        prices = [price for price in row["prices"] if isinstance(price, dict)]
+        alike = [price for price in prices if all(price.get(name) == row.get(name) for name in names)]
         exact = [price for price in alike if row.get("event_type") is not None and price.get("event_type") == row["event_type"]]
         loose = [price for price in alike if price.get("event_type") is None or row.get("event_type") is None]
         found = {number(price.get("price")) for price in exact or loose}

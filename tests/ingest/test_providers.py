@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from costlake.config import Export
 from costlake.delta import Lake
@@ -137,3 +138,24 @@ def test_every_fixture_file_is_recognised_as_its_own_source() -> None:
         for path in sorted((FIXTURES / source).rglob("*")):
             if path.is_file() and path.name not in ("manifest.json", "expected.yml"):
                 assert recognise(path).name == source, path.name
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"value": 10**18, "timestamp": "2026-10-05"}, "value_paid × price"),
+        (7, "no object"),
+        ({"timestamp": "2026-10-05"}, "counts nothing"),
+    ],
+    ids=["an amount beyond the column", "a lane that is no list", "no count"],
+)
+def test_a_month_of_mistral_that_cannot_be_billed_is_refused(
+    entries: Any, said: str, settings: Settings, clock: FixedClock, tmp_path: Path
+) -> None:
+    lanes = {"input": [{"value": 1, "timestamp": "2026-10-05"}], "output": entries if isinstance(entries, int) else [entries]}
+    month = {"currency": "EUR", "prices": [{"price": "1000"}], "completion": {"models": {"m": lanes}}}
+    path = tmp_path / "month.json"
+    path.write_text(json.dumps(month))
+    result = ingest_file(settings, path, clock, export_id="mistral", source_name="mistral_usage")
+    assert [said in str(error) for error in result.refused] == [True], result.refused
+    assert Lake(settings).tables("bronze") == []

@@ -159,3 +159,18 @@ def test_a_month_of_mistral_that_cannot_be_billed_is_refused(
     result = ingest_file(settings, path, clock, export_id="mistral", source_name="mistral_usage")
     assert [said in str(error) for error in result.refused] == [True], result.refused
     assert Lake(settings).tables("bronze") == []
+
+
+@pytest.mark.parametrize("odd", ["claude-sonnet-4.6", "", 7, [1], False], ids=repr)
+def test_an_event_whose_usage_is_no_record_does_not_take_the_money_of_the_others(
+    odd: Any, settings: Settings, clock: FixedClock, tmp_path: Path
+) -> None:
+    """DuckDB gives a field of two kinds no fields of its own: $0.20 of another event were loaded as nothing (fuzz, case 5000123)."""
+    event = {"timestamp": "1791021600854", "model": "m", "kind": "Usage-based", "requestsCosts": 5, "tokenUsage": {"totalCents": 20.18232}}
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps({"usageEvents": [event, event | {"timestamp": "1791021700000", "tokenUsage": odd}]}))
+    result = ingest_file(settings, path, clock, export_id="cursor", source_name="cursor_events")
+    assert ["tokenUsage is a record in 1 other lines" in str(error) for error in result.refused] == [True], result.refused
+    path.write_text(json.dumps({"usageEvents": [event, event | {"timestamp": "1791021700000", "tokenUsage": None}]}))
+    assert ingest_file(settings, path, clock, export_id="cursor", source_name="cursor_events").refused == []
+    assert _rows(settings, "SELECT sum(total_cents) FROM bronze.cursor_events") == [(Decimal("20.18232"),)]

@@ -48,6 +48,7 @@ class Shape:
         people: bronze columns that name a person; they get pseudonyms.
         identity: bronze columns that identify a row; a second one is refused, it would count twice. Empty: equal rows are two rows.
         lists: under which names a JSON page keeps its items.
+        without_amount: condition over bronze columns of a row that is billed and doesn't say what; it is refused, for unknown is not 0.
         parsers: bronze column → parser, beside those that follow from the column's type.
     """
 
@@ -60,6 +61,7 @@ class Shape:
     people: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
     lists: tuple[str, ...] = ("data",)
+    without_amount: str | None = None
     parsers: Mapping[str, Parser] = field(default_factory=dict)
 
     def open(self, context: LoadContext, delivery: Delivery, objects: tuple[LandedObject, ...]) -> Opened:
@@ -75,6 +77,8 @@ class Shape:
         result = opened(parts, [self._select(part, period, slice_) for part in parts])
         if self.identity:
             refuse_repeats(context.connection, result.select_sql, self.identity, delivery.key)
+        if self.without_amount:
+            _refuse_unknown(context.connection, result.select_sql, self.without_amount, delivery.key)
         return result
 
     def recognises(self, path: Path) -> bool:
@@ -127,6 +131,24 @@ class Shape:
         own = {name: parser for name, parser in parsers.items() if name not in _OWN} | dict(self.parsers)
         known = self._known()
         return Layout(self.schema, self.required, lambda columns, key: _bronze_names(columns, key, known), self.expected, own)
+
+
+def _refuse_unknown(connection: duckdb.DuckDBPyConnection, select: str, condition: str, key: str) -> None:
+    import duckdb
+
+    try:
+        found = connection.execute(
+            f"SELECT count(*), min_by(_object_key, _row_number), min(_row_number) FROM ({select}) WHERE {condition}"
+        ).fetchall()[0]
+    except duckdb.Error as error:
+        raise unreadable(key, error) from error
+    if found[0]:
+        raise BadValue(
+            f"{found[0]} rows are billed and do not say how much",
+            where=f"{found[1]}, row {found[2]}",
+            expected="an amount on every row that is billed",
+            next_step="download it again with the amounts; nothing of it was loaded, for what is unknown would count as nothing",
+        )
 
 
 def refuse_repeats(connection: duckdb.DuckDBPyConnection, select: str, identity: Iterable[str], key: str) -> None:

@@ -4,8 +4,8 @@ Data flow: `<pull>/manifest.json` with JSON pages, or a lone file → bronze.cur
 
 Documented (Cursor, Admin API): timestamp in milliseconds, userEmail, model, kind, tokenUsage with disjoint inputTokens, cacheReadTokens,
 cacheWriteTokens, outputTokens and totalCents. Amounts are US CENTS; bronze keeps them so. Inferred: what an event was charged is
-`chargedCents` where it is there; else totalCents for the kinds "Usage-based" and "On-demand", and nothing for what a plan includes. Seats
-and plans are on the invoice and not in this file; the events say what was used beyond them.
+`chargedCents` where it is there; else totalCents for the kinds "Usage-based" and "On-demand", and nothing for what a plan includes. An
+event of these kinds with neither is refused: it was billed, and not at nothing. Seats and plans are on the invoice and not in this file; the events say what was used beyond them.
 
 An event has no id: two equal ones are two. The slice is the UTC day; persons become pseudonyms.
 Run alone: costlake ingest path/to/usage_events.json
@@ -31,6 +31,7 @@ _TABLE = bronze_table(
         *(pa.field(name, BRONZE_MONEY) for name in ("total_cents", "charged_cents", "requests_costs")),
     ],
 )
+_BEYOND_THE_PLAN = "regexp_matches(lower(kind), 'usage.?based|on.?demand')"
 _SHAPE = Shape(
     _TABLE.schema,
     frozenset({"used_at", "model", "kind"}),
@@ -44,8 +45,9 @@ _SHAPE = Shape(
     | {"tokenUsage.totalCents": "total_cents"},
     people=("user_id",),
     lists=("usageEvents", "usageEventsDisplay"),
+    without_amount=f"{_BEYOND_THE_PLAN} AND charged_cents IS NULL AND total_cents IS NULL",
 )
-_CENTS = "coalesce(charged_cents, CASE WHEN regexp_matches(lower(kind), 'usage.?based|on.?demand') THEN total_cents ELSE 0 END, 0)"
+_CENTS = f"coalesce(charged_cents, CASE WHEN {_BEYOND_THE_PLAN} THEN total_cents ELSE 0 END)"
 _BILLED = f"CAST({_CENTS} * CAST(0.01 AS DECIMAL(3, 2)) AS DECIMAL(38, 18))"
 
 SOURCES = (

@@ -137,6 +137,8 @@ def _cursor_dollars(files: Sequence[Sequence[Row]]) -> Decimal:
         charged = number(column(row, "chargedCents"))
         listed = number(_inside(row, "tokenUsage", "totalCents"))
         is_beyond_the_plan = re.search("usage.?based|on.?demand", str(column(row, "kind")).lower())
+        if charged is None and listed is None and is_beyond_the_plan:
+            raise NotReadable("a billed event without an amount")
         cents = charged if charged is not None else listed if is_beyond_the_plan else None
         total += number(f"{(cents or Decimal(0)) * Decimal('0.01'):f}") or Decimal(0)
     return total

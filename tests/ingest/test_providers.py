@@ -171,6 +171,15 @@ def test_an_event_whose_usage_is_no_record_does_not_take_the_money_of_the_others
     path.write_text(json.dumps({"usageEvents": [event, event | {"timestamp": "1791021700000", "tokenUsage": odd}]}))
     result = ingest_file(settings, path, clock, export_id="cursor", source_name="cursor_events")
     assert ["tokenUsage is a record in 1 other lines" in str(error) for error in result.refused] == [True], result.refused
-    path.write_text(json.dumps({"usageEvents": [event, event | {"timestamp": "1791021700000", "tokenUsage": None}]}))
+    path.write_text(json.dumps({"usageEvents": [event, event | {"timestamp": "1791021700000", "tokenUsage": None, "kind": "Included"}]}))
     assert ingest_file(settings, path, clock, export_id="cursor", source_name="cursor_events").refused == []
     assert _rows(settings, "SELECT sum(total_cents) FROM bronze.cursor_events") == [(Decimal("20.18232"),)]
+
+
+@pytest.mark.parametrize("more", [{}, {"tokenUsage": {"inputTokens": 3}}, {"tokenUsage": None, "chargedCents": None}], ids=repr)
+def test_a_billed_event_that_says_no_amount_is_not_free(more: Any, settings: Settings, clock: FixedClock, tmp_path: Path) -> None:
+    event = {"timestamp": "1791021600854", "model": "m", "kind": "Usage-based", "requestsCosts": 5}
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps({"usageEvents": [event | {"chargedCents": 8}, event | {"timestamp": "1791021700000"} | more]}))
+    result = ingest_file(settings, path, clock, export_id="cursor", source_name="cursor_events")
+    assert ["1 rows are billed and do not say how much" in str(error) for error in result.refused] == [True], result.refused

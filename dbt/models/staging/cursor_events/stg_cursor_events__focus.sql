@@ -7,9 +7,7 @@ source as (
 
     select
         *,
-        coalesce(
-            charged_cents, case when regexp_matches(lower(kind), 'usage.?based|on.?demand') then total_cents else 0 end, 0
-        ) as billed_cents
+        coalesce(charged_cents, case when regexp_matches(lower(kind), 'usage.?based|on.?demand') then total_cents else 0 end) as billed_cents
     from {{ source('bronze', 'cursor_events') }}
 
 ),

@@ -5,7 +5,8 @@ Data flow: `<pull>/manifest.json` with JSON pages, or a lone file → bronze.cur
 Documented (Cursor, Admin API): timestamp in milliseconds, userEmail, model, kind, tokenUsage with disjoint inputTokens, cacheReadTokens,
 cacheWriteTokens, outputTokens and totalCents. Amounts are US CENTS; bronze keeps them so. Inferred: what an event was charged is
 `chargedCents` where it is there; else totalCents for the kinds "Usage-based" and "On-demand", and nothing for what a plan includes. An
-event of these kinds with neither is refused: it was billed, and not at nothing. Seats and plans are on the invoice and not in this file; the events say what was used beyond them.
+event of these kinds with neither is refused: it was billed, and not at nothing. Seats and plans are on the invoice and not in this file;
+the events say what was used beyond them.
 
 An event has no id: two equal ones are two. The slice is the UTC day; persons become pseudonyms.
 Run alone: costlake ingest path/to/usage_events.json

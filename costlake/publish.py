@@ -22,7 +22,7 @@ from costlake.errors import LakeError, ReconciliationError
 from costlake.periods import Clock
 from costlake.settings import Settings
 from costlake.slices import Slice, Work
-from costlake.sql import literal
+from costlake.sql import identifier, literal, sql_type
 from costlake.tables import TableSpec
 from costlake.transform import warehouse_lock
 
@@ -149,7 +149,12 @@ def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, pa
     path = lake.new_path(spec, partition, uuid.uuid4().hex)
     where = " AND ".join(f'"{column}" = {literal(value)}' for column, value in partition.items())
     hidden = ", ".join(f'"{column}"' for column in partition)
-    rows = write_parquet(connection, f"SELECT * EXCLUDE ({hidden}) FROM {spec.layer}.{spec.name} WHERE {where}", path)
+    # A column keeps the type that it was published with: readers of Parquet do not agree on files of two types.
+    published = {field.name: field.type for field in lake.schema(spec.layer, spec.name)}
+    other = [field.name for field in spec.schema if field.name not in partition and field.type != published[field.name]]
+    casts = ", ".join(f"CAST({identifier(name)} AS {sql_type(published[name])}) AS {identifier(name)}" for name in other)
+    columns = f"* EXCLUDE ({hidden})" + (f" REPLACE ({casts})" if casts else "")
+    rows = write_parquet(connection, f"SELECT {columns} FROM {spec.layer}.{spec.name} WHERE {where}", path)
     return NewFile(path, rows, partition)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from costlake import gpu_rates, publish, rates, transform
@@ -170,6 +171,26 @@ def test_incremental_marts_are_those_of_a_full_refresh(lake: Lake, tmp_path: Pat
             found[full] = {table: connection.execute(query.format(table)).fetchall() for table in tables}
     assert found[False] == found[True]
     assert {row[0] for row in found[True]["intermediate.int_gpu_hours"]} >= {"2026-10-31T23", "2026-11-01T00"}
+
+
+def test_a_column_whose_type_has_changed_is_published_in_its_old_one(lake: Lake, tmp_path: Path) -> None:
+    """Readers of Parquet do not agree on files of two types in one table."""
+    settings = _copied(lake, tmp_path)
+    copy = Lake(settings)
+    before = copy.connect().execute(
+        "SELECT billing_period, sum(line_count), typeof(any_value(line_count)) FROM marts.fct_cost_daily GROUP BY 1 ORDER BY 1"
+    )
+    expected = before.fetchall()
+    with duckdb.connect(str(settings.warehouse)) as warehouse:
+        warehouse.execute("ALTER TABLE marts.fct_cost_daily ALTER line_count TYPE SMALLINT")
+        warehouse.execute("UPDATE meta.built_slices SET fingerprint = 'old' WHERE layer = 'published' AND billing_period = '2026-10'")
+    assert "marts.fct_cost_daily" in publish.run(settings, CLOCK).versions
+    after = copy.connect().execute(
+        "SELECT billing_period, sum(line_count), typeof(any_value(line_count)) FROM marts.fct_cost_daily GROUP BY 1 ORDER BY 1"
+    )
+    assert after.fetchall() == expected
+    types = {pq.read_schema(file).field("line_count").type for file in copy.files("marts", "fct_cost_daily")}
+    assert types == {pa.int64()}
 
 
 def _copied(lake: Lake, folder: Path) -> Settings:

@@ -137,23 +137,29 @@ def _publish_table(lake: Lake, connection: duckdb.DuckDBPyConnection, schema: st
         return lake.version(schema, name) or 0
     gone = _partition_values(spec, (*work.changed, *work.dead))
     present = {tuple(row) for row in _distinct(connection, schema, name, spec)}
+    columns = _columns(lake, spec)
     files = [
-        _copy(connection, lake, spec, dict(zip(spec.partition_by, values, strict=True))) for values in gone if tuple(values) in present
+        _copy(connection, lake, spec, columns, dict(zip(spec.partition_by, values, strict=True)))
+        for values in gone
+        if tuple(values) in present
     ]
     seen = lake.snapshot(schema, name)
     replaced = [old for old in seen.files if tuple(old.partition[column] for column in spec.partition_by) in {tuple(v) for v in gone}]
     return lake.commit_files(spec, seen, files, replaced, {"published_from": "warehouse"}, clock.now())
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, partition: dict[str, str]) -> NewFile:
+def _columns(lake: Lake, spec: TableSpec) -> str:
+    """What a file of a partition holds. A column keeps the type that it was published with: readers do not agree on files of two types."""
+    published = {field.name: field.type for field in lake.schema(spec.layer, spec.name)}
+    other = [field.name for field in spec.schema if field.name not in spec.partition_by and field.type != published[field.name]]
+    casts = ", ".join(f"CAST({identifier(name)} AS {sql_type(published[name])}) AS {identifier(name)}" for name in other)
+    hidden = ", ".join(identifier(column) for column in spec.partition_by)
+    return f"* EXCLUDE ({hidden})" + (f" REPLACE ({casts})" if casts else "")
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, lake: Lake, spec: TableSpec, columns: str, partition: dict[str, str]) -> NewFile:
     path = lake.new_path(spec, partition, uuid.uuid4().hex)
     where = " AND ".join(f'"{column}" = {literal(value)}' for column, value in partition.items())
-    hidden = ", ".join(f'"{column}"' for column in partition)
-    # A column keeps the type that it was published with: readers of Parquet do not agree on files of two types.
-    published = {field.name: field.type for field in lake.schema(spec.layer, spec.name)}
-    other = [field.name for field in spec.schema if field.name not in partition and field.type != published[field.name]]
-    casts = ", ".join(f"CAST({identifier(name)} AS {sql_type(published[name])}) AS {identifier(name)}" for name in other)
-    columns = f"* EXCLUDE ({hidden})" + (f" REPLACE ({casts})" if casts else "")
     rows = write_parquet(connection, f"SELECT {columns} FROM {spec.layer}.{spec.name} WHERE {where}", path)
     return NewFile(path, rows, partition)
 

@@ -76,8 +76,8 @@ def project_hash(dbt_dir: Path, *, with_tests: bool = False) -> str:
 
 def bronze_files(lake: Lake, dbt_dir: Path) -> BronzeFiles:
     """The file names of every slice of every bronze table that a staging model of costs, usage or activity reads."""
-    tables = [table for kind in _SOURCE_KINDS for table in _variables(dbt_dir)[kind]]
-    return {table: _files_by_slice(lake, table) for table in dict.fromkeys(tables)}
+    tables = dict.fromkeys(table for of_kind in _variables(dbt_dir).values() for table in of_kind)
+    return {table: _files_by_slice(lake, table) for table in tables}
 
 
 def sources_to_build(bronze: BronzeFiles, changed: Iterable[Slice] | None, dbt_dir: Path) -> list[str]:
@@ -85,7 +85,8 @@ def sources_to_build(bronze: BronzeFiles, changed: Iterable[Slice] | None, dbt_d
 
     Those that FOCUS or a test names whatever the lake holds (vars fault_sources, activity_sources) are always among them.
     """
-    always = {table for kind in ("fault_sources", "activity_sources") for table in _variables(dbt_dir)[kind]}
+    variables = _variables(dbt_dir)
+    always = {*variables["fault_sources"], *variables["activity_sources"]}
     touched = None if changed is None else set(changed)
     return sorted(table for table, files in bronze.items() if table in always or (files if touched is None else touched & files.keys()))
 
@@ -93,7 +94,8 @@ def sources_to_build(bronze: BronzeFiles, changed: Iterable[Slice] | None, dbt_d
 def bronze_fingerprints(bronze: BronzeFiles, dbt_dir: Path) -> dict[Slice, str]:
     """Today's fingerprint of every slice of costs or usage: what it is made of and what makes it."""
     project = project_hash(dbt_dir)
-    focus_tables, token_tables = (_variables(dbt_dir)[kind] for kind in ("focus_sources", "token_sources"))
+    variables = _variables(dbt_dir)
+    focus_tables, token_tables = variables["focus_sources"], variables["token_sources"]
     prints: dict[Slice, list[str]] = {}
     for table in dict.fromkeys([*focus_tables, *token_tables]):
         usage = [bronze[other] for other in token_tables if other != table and _provider(other) == _provider(table)]

@@ -193,8 +193,7 @@ def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) ->
     fields = dict(_json_leaves((), json.loads(structure))) if structure else {}
     if not fields:
         return Scan(f"(SELECT line FROM {filled} WHERE false)", {}, "0")
-    for parts in (parts for parts, found in fields.items() if found == "JSON"):
-        _refuse_half_records(connection, filled, parts, key)
+    _refuse_half_records(connection, filled, [parts for parts, found in fields.items() if found == "JSON"], key)
     parsed = ", ".join(
         f"CAST(record.{'.'.join(identifier(part) for part in parts)} AS VARCHAR) AS {identifier('.'.join(parts))}" for parts in fields
     )
@@ -205,20 +204,28 @@ def _scan_ndjson(connection: duckdb.DuckDBPyConnection, path: Path, key: str) ->
     return Scan(f"read_parquet({literal(str(target))})", kinds, "_line")
 
 
-def _refuse_half_records(connection: duckdb.DuckDBPyConnection, filled: str, parts: tuple[str, ...], key: str) -> None:
-    """Refuse a field that is a record in some lines and something else in others: the record's own fields would be lost in all of them."""
-    pointer = literal("".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts))
-    records, odd = connection.execute(
-        f"SELECT count(*) FILTER (kind = 'OBJECT' AND said <> '{{}}'), min(_line) FILTER (kind NOT IN ('OBJECT', 'NULL')) FROM "
-        f"(SELECT json_type(line, {pointer}) AS kind, CAST(json_extract(line, {pointer}) AS VARCHAR) AS said, _line FROM {filled})"
-    ).fetchall()[0]
-    if records and odd is not None:
-        raise UnreadableFile(
-            f"{'.'.join(parts)[:80]} is a record in {records} other lines and none here",
-            where=f"{key}, row {odd}",
-            expected="the same kind of value in every line, or null",
-            next_step="extract or download the file again; nothing of it was loaded",
-        )
+def _refuse_half_records(connection: duckdb.DuckDBPyConnection, filled: str, mixed: list[tuple[str, ...]], key: str) -> None:
+    """Refuse a field that is a record in some lines and something else in others: the record's own fields would be lost in all of them.
+
+    `mixed`: fields for whose values DuckDB found no common type; all are looked at in one pass over the lines.
+    """
+    sums = []
+    for parts in mixed:
+        pointer = literal("".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts))
+        kind = f"json_type(line, {pointer})"
+        sums += [
+            f"count(*) FILTER ({kind} = 'OBJECT' AND CAST(json_extract(line, {pointer}) AS VARCHAR) <> '{{}}')",
+            f"min(_line) FILTER ({kind} NOT IN ('OBJECT', 'NULL'))",
+        ]
+    found = connection.execute(f"SELECT {', '.join(sums)} FROM {filled}").fetchall()[0] if sums else ()
+    for parts, records, odd in zip(mixed, found[::2], found[1::2], strict=True):
+        if records and odd is not None:
+            raise UnreadableFile(
+                f"{'.'.join(parts)[:80]} is a record in {records} other lines and none here",
+                where=f"{key}, row {odd}",
+                expected="the same kind of value in every line, or null",
+                next_step="extract or download the file again; nothing of it was loaded",
+            )
 
 
 def _json_leaves(parts: tuple[str, ...], structure: object) -> Iterator[tuple[tuple[str, ...], object]]:

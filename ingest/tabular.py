@@ -78,7 +78,7 @@ class Shape:
         if self.identity:
             refuse_repeats(context.connection, result.select_sql, self.identity, delivery.key)
         if self.without_amount:
-            _refuse_unknown(context.connection, result.select_sql, self.without_amount, delivery.key)
+            _refuse_unknown(context.connection, result.select_sql, self.without_amount)
         return result
 
     def recognises(self, path: Path) -> bool:
@@ -133,19 +133,14 @@ class Shape:
         return Layout(self.schema, self.required, lambda columns, key: _bronze_names(columns, key, known), self.expected, own)
 
 
-def _refuse_unknown(connection: duckdb.DuckDBPyConnection, select: str, condition: str, key: str) -> None:
-    import duckdb
-
-    try:
-        found = connection.execute(
-            f"SELECT count(*), min_by(_object_key, _row_number), min(_row_number) FROM ({select}) WHERE {condition}"
-        ).fetchall()[0]
-    except duckdb.Error as error:
-        raise unreadable(key, error) from error
-    if found[0]:
+def _refuse_unknown(connection: duckdb.DuckDBPyConnection, select: str, condition: str) -> None:
+    count, place, row = connection.execute(
+        f"SELECT count(*), min_by(_object_key, _row_number), min(_row_number) FROM ({select}) WHERE {condition}"
+    ).fetchall()[0]
+    if count:
         raise BadValue(
-            f"{found[0]} rows are billed and do not say how much",
-            where=f"{found[1]}, row {found[2]}",
+            f"{count} rows are billed and do not say how much",
+            where=f"{place}, row {row}",
             expected="an amount on every row that is billed",
             next_step="download it again with the amounts; nothing of it was loaded, for what is unknown would count as nothing",
         )
